@@ -1,0 +1,194 @@
+//! Domain events, as CloudEvents 1.0 (https://github.com/cloudevents/spec, JSON format).
+
+use crate::ids::{OrderId, TenantId};
+use crate::invalid::Invalid;
+use crate::order::{Order, OrderState};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What happened to an order: one for every version of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// It was accepted and its stock is held.
+    Placed,
+    /// An attempt to pay it began.
+    PaymentStarted,
+    /// The amount is authorised; the held stock is sold.
+    Paid,
+    /// The provider declined; the stock went back.
+    PaymentFailed,
+    /// Somebody called it off; the stock went back.
+    Cancelled,
+    /// Nobody paid in time; the stock went back.
+    Expired,
+    /// An attempt that was under way when the order ended was authorised, and is to be voided.
+    PaymentAuthorised,
+    /// An attempt that was under way when the order ended was declined.
+    PaymentDeclined,
+    /// An authorisation that outlived the order was let go.
+    PaymentVoided,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Placed,
+        Self::PaymentStarted,
+        Self::Paid,
+        Self::PaymentFailed,
+        Self::Cancelled,
+        Self::Expired,
+        Self::PaymentAuthorised,
+        Self::PaymentDeclined,
+        Self::PaymentVoided,
+    ];
+
+    /// The name as stored and sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Placed => "placed",
+            Self::PaymentStarted => "payment_started",
+            Self::Paid => "paid",
+            Self::PaymentFailed => "payment_failed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::PaymentAuthorised => "payment_authorised",
+            Self::PaymentDeclined => "payment_declined",
+            Self::PaymentVoided => "payment_voided",
+        }
+    }
+}
+
+/// Where a change came from, carried from the request through every message to every log line (OUT-6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The caller's or our own id of the whole affair.
+    pub correlation_id: String,
+    /// W3C trace context (https://www.w3.org/TR/trace-context/).
+    pub traceparent: String,
+}
+
+/// The prefix of the types of events about orders.
+pub const ORDER_TYPE_PREFIX: &str = "com.holdfast.order.";
+/// The type of the timer that ends an unpaid order.
+pub const ORDER_EXPIRY_TYPE: &str = "com.holdfast.timer.order_expiry";
+
+/// An event or a timer about an order, on its way through a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudEvent {
+    /// Always `1.0`.
+    pub specversion: String,
+    /// `<order id>/<version>`: the same for every delivery of the same change.
+    pub id: String,
+    /// `/tenants/<tenant>/orders`.
+    pub source: String,
+    /// See [`ORDER_TYPE_PREFIX`] and [`ORDER_EXPIRY_TYPE`].
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The order's id.
+    pub subject: String,
+    /// When it happened, RFC 3339.
+    pub time: Timestamp,
+    /// Always `application/json`.
+    pub datacontenttype: String,
+    /// W3C trace context (the distributed tracing extension).
+    pub traceparent: String,
+    /// The correlation id (extension).
+    pub correlationid: String,
+    /// What the event is about.
+    pub data: OrderNotice,
+}
+
+/// The payload: enough to find the order and to route. Consumers act on the order's current state, not on this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderNotice {
+    /// Whose order.
+    pub tenant: TenantId,
+    /// Which order.
+    pub order_id: OrderId,
+    /// Its version after the change.
+    pub version: u64,
+    /// Its state after the change.
+    pub state: OrderState,
+    /// When it expires unless it is paid, or for a timer when that is due: milliseconds since the epoch.
+    pub due_at: i64,
+}
+
+impl OrderNotice {
+    /// What an event tells of an order.
+    pub fn of(order: &Order) -> Self {
+        Self {
+            tenant: order.tenant.clone(),
+            order_id: order.id,
+            version: order.version,
+            state: order.state,
+            due_at: order.expires_at.as_millisecond(),
+        }
+    }
+}
+
+impl CloudEvent {
+    /// The event of an order's version.
+    pub fn of_change(kind: EventKind, time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
+        let id = format!("{}/{}", data.order_id, data.version);
+        Self::new(format!("{ORDER_TYPE_PREFIX}{}", kind.name()), id, time, trace, data)
+    }
+
+    /// The timer that comes due when the order of `data` expires.
+    pub fn expiry_timer(time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
+        Self::new(ORDER_EXPIRY_TYPE.to_owned(), format!("{}/expiry", data.order_id), time, trace, data)
+    }
+
+    fn new(kind: String, id: String, time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
+        Self {
+            specversion: "1.0".to_owned(),
+            id,
+            source: format!("/tenants/{}/orders", data.tenant),
+            kind,
+            subject: data.order_id.to_string(),
+            time,
+            datacontenttype: "application/json".to_owned(),
+            traceparent: trace.traceparent.clone(),
+            correlationid: trace.correlation_id.clone(),
+            data,
+        }
+    }
+
+    /// Whether this is a timer rather than a change.
+    pub fn is_timer(&self) -> bool {
+        self.kind == ORDER_EXPIRY_TYPE
+    }
+
+    /// Where the event came from, to carry on.
+    pub fn trace(&self) -> Trace {
+        Trace { correlation_id: self.correlationid.clone(), traceparent: self.traceparent.clone() }
+    }
+
+    /// What a consumer should do about the event.
+    ///
+    /// # Errors
+    /// When the version of the format or the type is not known: the message is poison for this consumer.
+    pub fn subject_matter(&self) -> Result<SubjectMatter, Invalid> {
+        if self.specversion != "1.0" {
+            return Err(Invalid::new("specversion", format!("must be 1.0, not {}", self.specversion)));
+        }
+        if self.is_timer() {
+            return Ok(SubjectMatter::ExpiryDue);
+        }
+        let name = self.kind.strip_prefix(ORDER_TYPE_PREFIX).unwrap_or_default();
+        let known = EventKind::ALL.into_iter().find(|kind| kind.name() == name);
+        known
+            .map(SubjectMatter::Changed)
+            .ok_or_else(|| Invalid::new("type", format!("{} is not known here", self.kind)))
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectMatter {
+    /// An order changed.
+    Changed(EventKind),
+    /// An order's time to be paid may be over.
+    ExpiryDue,
+}

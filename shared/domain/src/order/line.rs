@@ -1,0 +1,68 @@
+//! The lines of an order.
+
+use super::QUANTITY_MAX;
+use crate::ids::{ProductId, WarehouseId};
+use crate::invalid::Invalid;
+use crate::money::Money;
+use crate::pool::{Claim, PoolId, StripeId, StripeNumber};
+use serde::Serialize;
+
+/// How many of a product: 1 to [`QUANTITY_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Quantity(u32);
+
+impl Quantity {
+    /// Reads a quantity.
+    ///
+    /// # Errors
+    /// When it is below 1 or above the limit.
+    pub fn new(quantity: i64) -> Result<Self, Invalid> {
+        match u32::try_from(quantity) {
+            Ok(units @ 1..=QUANTITY_MAX) => Ok(Self(units)),
+            _ => Err(Invalid::new("quantity", format!("must be 1 to {QUANTITY_MAX}"))),
+        }
+    }
+
+    /// The number of units.
+    pub fn units(self) -> u32 {
+        self.0
+    }
+}
+
+/// Units of a line and the stripe they were claimed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Where they lie.
+    pub warehouse: WarehouseId,
+    /// The stripe of the warehouse's pool.
+    pub stripe: StripeNumber,
+    /// How many.
+    pub quantity: u32,
+}
+
+/// One line of an order, as agreed when it was placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// What.
+    pub product: ProductId,
+    /// How many.
+    pub quantity: Quantity,
+    /// The price of one when the stock was claimed; it does not change afterwards.
+    pub unit_price: Money,
+    /// Where the units come from; their quantities add up to the line's.
+    pub from: Vec<Source>,
+}
+
+impl Line {
+    /// The claims that the line made.
+    pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
+        self.from.iter().map(|source| Claim {
+            stripe: StripeId {
+                pool: PoolId::Stock { product: self.product.clone(), warehouse: source.warehouse.clone() },
+                number: source.stripe,
+            },
+            quantity: source.quantity,
+        })
+    }
+}
