@@ -1,0 +1,59 @@
+//! Reading and writing items.
+
+use crate::{Store, StoreError, keys::Key};
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// An item as the SDK has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// Reads an item by its attributes' names.
+pub(crate) fn read<T: DeserializeOwned>(item: Item) -> Result<T, StoreError> {
+    let key = match item.get("pk") {
+        Some(AttributeValue::S(pk)) => pk.clone(),
+        _ => String::new(),
+    };
+    serde_dynamo::from_item(item).map_err(|error| StoreError::Corrupt { key, problem: error.to_string() })
+}
+
+/// Writes an item. What this crate writes always fits the format, so there is no error to report.
+pub(crate) fn written<T: Serialize>(item: &T) -> Item {
+    serde_dynamo::to_item(item).expect("items of this crate are maps with text keys")
+}
+
+/// One attribute's value.
+pub(crate) fn value<T: Serialize>(value: &T) -> AttributeValue {
+    serde_dynamo::to_attribute_value(value).expect("attributes of this crate have a DynamoDB form")
+}
+
+/// A number.
+pub(crate) fn number(number: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+impl Store {
+    /// Sends a request, counting the round trip whether or not it succeeds.
+    pub(crate) async fn timed<T>(&self, sent: impl Future<Output = T>) -> T {
+        let start = Instant::now();
+        let result = sent.await;
+        self.meter.count_call(start.elapsed());
+        result
+    }
+
+    /// One item by its key, read consistently.
+    pub(crate) async fn get(&self, key: Key) -> Result<Option<Item>, StoreError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&*self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output: GetItemOutput = self.timed(request.send()).await.map_err(StoreError::of)?;
+        self.meter.count_reads(&output.consumed_capacity);
+        Ok(output.item)
+    }
+}

@@ -1,0 +1,178 @@
+//! Keys of the table, built here and nowhere else.
+//!
+//! Every partition key but the outbox's begins with the tenant, so that no key of one tenant can equal one of another:
+//! ids hold no `#` (see `holdfast_domain::ids`).
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
+use holdfast_domain::pool::{PoolId, StripeId};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::collections::HashMap;
+
+/// The number of partitions that the orders of one day of one tenant are spread over: an index partition takes 1,000
+/// writes a second, and one that takes more throttles the table.
+pub const DAY_SHARDS: u8 = 32;
+
+/// The number of partitions of the outbox.
+pub const OUTBOX_SHARDS: u8 = 8;
+
+/// The index of a customer's orders by time, and of a category's products.
+pub const GSI1: &str = "gsi1";
+/// The index of a day's orders by time.
+pub const GSI2: &str = "gsi2";
+
+/// The primary key of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    /// As the SDK takes it.
+    pub(crate) fn attributes(self) -> HashMap<String, AttributeValue> {
+        let attributes = [("pk", self.pk), ("sk", self.sk)];
+        attributes.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
+    }
+}
+
+/// The sort key of orders.
+pub const ORDER_SK: &str = "order";
+
+/// An order.
+pub fn order(tenant: &TenantId, id: OrderId) -> Key {
+    Key::new(format!("{tenant}#order#{id}"), ORDER_SK)
+}
+
+/// The tenant and the id in the partition key of an order.
+pub fn parse_order_pk(pk: &str) -> Option<(TenantId, OrderId)> {
+    let (tenant, rest) = pk.split_once('#')?;
+    let id = rest.strip_prefix("order#")?;
+    Some((TenantId::parse(tenant).ok()?, OrderId::parse(id).ok()?))
+}
+
+/// The index partition of a customer's orders.
+pub fn customer_orders(tenant: &TenantId, customer: &CustomerId) -> String {
+    format!("{tenant}#customer#{customer}")
+}
+
+/// The day, in UTC, of an instant.
+pub fn day_of(instant: Timestamp) -> Date {
+    instant.to_zoned(TimeZone::UTC).date()
+}
+
+/// The index partition of one shard of a day's orders.
+pub fn day_orders(tenant: &TenantId, day: Date, shard: u8) -> String {
+    format!("{tenant}#day#{day}#{shard:02}")
+}
+
+/// The shard of a day that an order is in, by its id, which is a hash already.
+pub fn day_shard(id: OrderId) -> u8 {
+    id.as_bytes()[15] % DAY_SHARDS
+}
+
+/// The place of an order among others in time: sorts by instant, then by id.
+pub fn order_position(placed_at: Timestamp, id: OrderId) -> String {
+    format!("{}#{id}", instant(placed_at))
+}
+
+/// An instant as text that sorts by time: thirteen digits of milliseconds reach to the year 2286.
+pub fn instant(at: Timestamp) -> String {
+    format!("{:013}", at.as_millisecond().max(0))
+}
+
+/// The partition of a product's stock headers and receipts.
+pub fn stock(tenant: &TenantId, product: &ProductId) -> String {
+    format!("{tenant}#stock#{product}")
+}
+
+/// The prefix of the sort keys of stock headers.
+pub const WAREHOUSE_PREFIX: &str = "warehouse#";
+
+/// The header of a product's stock in a warehouse.
+pub fn stock_header(tenant: &TenantId, product: &ProductId, warehouse: &WarehouseId) -> Key {
+    Key::new(stock(tenant, product), format!("{WAREHOUSE_PREFIX}{warehouse}"))
+}
+
+/// A receipt of stock.
+pub fn receipt(tenant: &TenantId, product: &ProductId, key: &IdempotencyKey) -> Key {
+    Key::new(stock(tenant, product), format!("receipt#{key}"))
+}
+
+/// A stripe of a pool.
+pub fn stripe(tenant: &TenantId, stripe: &StripeId) -> Key {
+    let PoolId::Stock { product, warehouse } = &stripe.pool;
+    Key::new(format!("{tenant}#pool#stock#{product}@{warehouse}#{}", stripe.number), "stripe")
+}
+
+/// A product.
+pub fn product(tenant: &TenantId, id: &ProductId) -> Key {
+    Key::new(format!("{tenant}#product#{id}"), "product")
+}
+
+/// The partition of the registry of tenants.
+pub const TENANTS: &str = "tenants";
+
+/// A tenant's entry in the registry.
+pub fn tenant(tenant: &TenantId) -> Key {
+    Key::new(TENANTS.to_owned(), tenant.as_str())
+}
+
+/// A shard of the outbox.
+pub fn outbox(shard: u8) -> String {
+    format!("outbox#{shard}")
+}
+
+/// The shard of the outbox that an event of this id is kept in.
+pub fn outbox_shard(event_id: &str) -> u8 {
+    // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), only to spread entries.
+    let hash = event_id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    (hash % u64::from(OUTBOX_SHARDS)) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn sec_1_keys_of_two_tenants_never_meet(
+            a in "[A-Za-z0-9_-]{1,8}", b in "[A-Za-z0-9_-]{1,8}", x in "[A-Za-z0-9_. -]{1,8}", y in "[A-Za-z0-9_. -]{1,8}",
+        ) {
+            prop_assume!(a != b && x.trim() == x && y.trim() == y);
+            let (a, b) = (TenantId::parse(a).unwrap(), TenantId::parse(b).unwrap());
+            let (x, y) = (ProductId::parse(x).unwrap(), ProductId::parse(y).unwrap());
+            prop_assert_ne!(product(&a, &x).pk, product(&b, &y).pk);
+            prop_assert_ne!(stock(&a, &x), stock(&b, &y));
+            for other in [&a, &b] {
+                prop_assert_ne!(product(other, &x).pk, stock(other, &y));
+            }
+        }
+    }
+
+    #[test]
+    fn ord_12_a_day_ends_at_midnight_utc() {
+        let day = |text: &str| day_of(text.parse().unwrap()).to_string();
+        assert_eq!(day("2026-03-29T23:59:59.999Z"), "2026-03-29");
+        assert_eq!(day("2026-03-30T00:00:00Z"), "2026-03-30");
+        assert_eq!(day("2026-03-30T01:30:00+02:00"), "2026-03-29");
+    }
+
+    #[test]
+    fn positions_sort_by_time() {
+        let id = OrderId::parse("6ba7b810-9dad-81d1-80b4-00c04fd430c8").unwrap();
+        let at = |ms| order_position(Timestamp::from_millisecond(ms).unwrap(), id);
+        assert!(at(999_999_999_999) < at(1_000_000_000_000));
+        assert!(instant(Timestamp::from_millisecond(5).unwrap()) < at(5));
+        assert_eq!(parse_order_pk(&order(&TenantId::parse("t").unwrap(), id).pk).unwrap().1, id);
+    }
+}

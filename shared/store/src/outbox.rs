@@ -1,0 +1,181 @@
+//! Events that could not be published at once, kept until they are.
+
+use crate::item::{self, Item};
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem};
+use holdfast_domain::event::CloudEvent;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How often an event is tried again before it goes to the dead letters (OUT-2).
+pub const RETRIES_MAX: u32 = 3;
+
+/// How long a dead entry is kept for people to look at.
+const DEAD_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// An event on its way, with what went wrong so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// What is to be published.
+    pub event: CloudEvent,
+    /// How often it was tried again.
+    pub retry_count: u32,
+    /// When it is due: the position in its shard.
+    pub next_retry_at: Timestamp,
+    /// What went wrong last.
+    pub error: String,
+    /// When it was first kept.
+    pub created_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntryItem {
+    pk: String,
+    sk: String,
+    event: CloudEvent,
+    retry_count: u32,
+    max_retry_count: u32,
+    next_retry_at: i64,
+    error: String,
+    created_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl: Option<i64>,
+}
+
+impl OutboxEntry {
+    /// The first entry of an event that could not be published at `at`.
+    pub fn new(event: CloudEvent, error: String, at: Timestamp) -> Self {
+        let next_retry_at = at.saturating_add(pause(0)).unwrap_or(Timestamp::MAX);
+        Self { event, retry_count: 0, next_retry_at, error, created_at: at }
+    }
+
+    /// The entry after one more failure; none when it was tried often enough.
+    pub fn after_failure(&self, error: String, at: Timestamp) -> Option<Self> {
+        let retry_count = self.retry_count + 1;
+        let next_retry_at = at.saturating_add(pause(retry_count)).unwrap_or(Timestamp::MAX);
+        let next = Self { retry_count, next_retry_at, error, ..self.clone() };
+        (retry_count < RETRIES_MAX).then_some(next)
+    }
+
+    fn position(&self) -> String {
+        format!("{}#{}", keys::instant(self.next_retry_at), self.event.id)
+    }
+
+    fn partition(&self) -> String {
+        keys::outbox(keys::outbox_shard(&self.event.id))
+    }
+}
+
+/// How long to wait before the retry of this number: 30 s, 60 s, 120 s …
+fn pause(retry_count: u32) -> SignedDuration {
+    SignedDuration::from_secs(30 << retry_count.min(10))
+}
+
+impl Store {
+    /// Keeps an event to be published later.
+    ///
+    /// # Errors
+    /// When the table gives no answer: the stream must deliver the record again.
+    pub async fn outbox_keep(&self, entry: &OutboxEntry) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(entry_item(entry, entry.partition(), None)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
+        self.meter.count_writes(&output.consumed_capacity);
+        Ok(())
+    }
+
+    /// The entries of a shard that are due, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the table gives no answer, or an item is not readable.
+    pub async fn outbox_due(&self, shard: u8, now: Timestamp, limit: i32) -> Result<Vec<OutboxEntry>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("pk = :pk AND sk <= :now")
+            .expression_attribute_values(":pk", AttributeValue::S(keys::outbox(shard)))
+            .expression_attribute_values(":now", AttributeValue::S(format!("{}#~", keys::instant(now))))
+            .consistent_read(true)
+            .limit(limit)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
+        self.meter.count_reads(&output.consumed_capacity);
+        output.items.unwrap_or_default().into_iter().map(entry).collect()
+    }
+
+    /// Removes an entry whose event is published.
+    ///
+    /// # Errors
+    /// When the table gives no answer: the event will be published again, which consumers bear.
+    pub async fn outbox_done(&self, entry: &OutboxEntry) -> Result<(), StoreError> {
+        let key = keys::Key { pk: entry.partition(), sk: entry.position() };
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&*self.table)
+            .set_key(Some(key.attributes()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
+        self.meter.count_writes(&output.consumed_capacity);
+        Ok(())
+    }
+
+    /// Replaces an entry by the one after a failure, or by a dead letter when it was tried often enough; an entry
+    /// never vanishes in between.
+    ///
+    /// # Errors
+    /// When the table gives no answer: the entry stays due.
+    pub async fn outbox_failed(&self, entry: &OutboxEntry, error: String, now: Timestamp) -> Result<bool, StoreError> {
+        let (item, alive) = match entry.after_failure(error.clone(), now) {
+            Some(next) => (entry_item(&next, next.partition(), None), true),
+            None => {
+                let dead = OutboxEntry { retry_count: entry.retry_count + 1, error, ..entry.clone() };
+                let ttl = now.saturating_add(DEAD_KEPT).unwrap_or(Timestamp::MAX).as_second();
+                (entry_item(&dead, "outbox#dead".to_owned(), Some(ttl)), false)
+            }
+        };
+        let key = keys::Key { pk: entry.partition(), sk: entry.position() };
+        let put = Put::builder().table_name(&*self.table).set_item(Some(item));
+        let delete = Delete::builder().table_name(&*self.table).set_key(Some(key.attributes()));
+        let items = vec![
+            TransactWriteItem::builder().put(put.build().expect("a put has its table and item")).build(),
+            TransactWriteItem::builder().delete(delete.build().expect("a delete has its table and key")).build(),
+        ];
+        self.transact(items).await.map_err(|refused| match refused {
+            crate::orders::Refused::Other(error) => error,
+            crate::orders::Refused::Cancelled(reasons) => crate::orders::cancelled(&reasons),
+        })?;
+        Ok(alive)
+    }
+}
+
+fn entry_item(entry: &OutboxEntry, pk: String, ttl: Option<i64>) -> Item {
+    item::written(&EntryItem {
+        pk,
+        sk: entry.position(),
+        event: entry.event.clone(),
+        retry_count: entry.retry_count,
+        max_retry_count: RETRIES_MAX,
+        next_retry_at: entry.next_retry_at.as_millisecond(),
+        error: entry.error.clone(),
+        created_at: entry.created_at.as_millisecond(),
+        ttl,
+    })
+}
+
+fn entry(item: Item) -> Result<OutboxEntry, StoreError> {
+    let item: EntryItem = item::read(item)?;
+    let corrupt = |error: jiff::Error| StoreError::Corrupt { key: item.pk.clone(), problem: error.to_string() };
+    Ok(OutboxEntry {
+        next_retry_at: Timestamp::from_millisecond(item.next_retry_at).map_err(corrupt)?,
+        created_at: Timestamp::from_millisecond(item.created_at).map_err(corrupt)?,
+        event: item.event,
+        retry_count: item.retry_count,
+        error: item.error,
+    })
+}

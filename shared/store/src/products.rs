@@ -1,0 +1,217 @@
+//! Products and their prices.
+
+use crate::item::{self, Item, number};
+use crate::{Store, StoreError, keys};
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use holdfast_domain::ids::{ProductId, TenantId};
+use holdfast_domain::money::{Currency, Money};
+use holdfast_domain::pool::StripeId;
+use holdfast_domain::product::{PriceVersion, Product};
+use serde::{Deserialize, Serialize};
+
+/// How many stripes are raised to a new price at the same time.
+const RAISES_AT_ONCE: usize = 8;
+
+/// What a write of a product is to say.
+#[derive(Debug, Clone)]
+pub struct ProductWrite {
+    /// Which product.
+    pub id: ProductId,
+    /// See [`Product`].
+    pub name: String,
+    /// See [`Product`].
+    pub description: String,
+    /// See [`Product`].
+    pub category: String,
+    /// See [`Product`].
+    pub price: Money,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ProductItem {
+    pk: String,
+    sk: String,
+    name: String,
+    description: String,
+    category: String,
+    price: i64,
+    currency: Currency,
+    price_version: PriceVersion,
+    version: u64,
+}
+
+impl Store {
+    /// Reads a product, consistently.
+    ///
+    /// # Errors
+    /// When the table gives no answer, or the item is not readable.
+    pub async fn product_read(&self, tenant: &TenantId, id: &ProductId) -> Result<Option<Product>, StoreError> {
+        let item = self.get(keys::product(tenant, id)).await?;
+        item.map(|item| product(id, item)).transpose()
+    }
+
+    /// Creates or replaces a product: the product after the write, and whether it is new.
+    ///
+    /// The product is written first and then every stripe of its stock is raised to the price version. When this
+    /// returns, no claim priced earlier succeeds any more (ORD-7). Repeating it after a failure finishes what was left.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when another write of the product came between; otherwise as for any write.
+    pub async fn product_put(&self, tenant: &TenantId, write: ProductWrite) -> Result<(Product, bool), StoreError> {
+        let before = self.product_read(tenant, &write.id).await?;
+        let price_version = match &before {
+            Some(before) if before.price == write.price => before.price_version,
+            Some(before) => before.price_version + 1,
+            None => 1,
+        };
+        let after = Product {
+            id: write.id,
+            name: write.name,
+            description: write.description,
+            category: write.category,
+            price: write.price,
+            price_version,
+            version: before.as_ref().map_or(1, |before| before.version + 1),
+        };
+        if before.is_none() {
+            self.tenant_register(tenant).await?;
+        }
+        self.product_write(tenant, &after).await?;
+        self.stripes_raise(tenant, &after.id, price_version).await?;
+        Ok((after, before.is_none()))
+    }
+
+    /// Notes that a tenant exists, so that maintenance visits it. A tenant is known from its first product on.
+    async fn tenant_register(&self, tenant: &TenantId) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(keys::tenant(tenant).attributes()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
+        self.meter.count_writes(&output.consumed_capacity);
+        Ok(())
+    }
+
+    /// Every tenant that has a product.
+    ///
+    /// # Errors
+    /// When the table gives no answer.
+    pub async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
+        let mut tenants = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&*self.table)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", AttributeValue::S(keys::TENANTS.to_owned()))
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let output = self.timed(request.send()).await.map_err(StoreError::of)?;
+            self.meter.count_reads(&output.consumed_capacity);
+            let found = output.items.unwrap_or_default().into_iter();
+            tenants.extend(found.filter_map(|item| match item.get("sk") {
+                Some(AttributeValue::S(tenant)) => TenantId::parse(tenant).ok(),
+                _ => None,
+            }));
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok(tenants);
+            }
+        }
+    }
+
+    async fn product_write(&self, tenant: &TenantId, product: &Product) -> Result<(), StoreError> {
+        let keys::Key { pk, sk } = keys::product(tenant, &product.id);
+        let item = item::written(&ProductItem {
+            pk,
+            sk,
+            name: product.name.clone(),
+            description: product.description.clone(),
+            category: product.category.clone(),
+            price: product.price.amount(),
+            currency: product.price.currency(),
+            price_version: product.price_version,
+            version: product.version,
+        });
+        let request = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+        let request = match product.version {
+            1 => request.condition_expression("attribute_not_exists(pk)"),
+            version => request
+                .condition_expression("version = :before")
+                .expression_attribute_values(":before", number(version - 1)),
+        };
+        match self.timed(request.send()).await {
+            Ok(output) => {
+                self.meter.count_writes(&output.consumed_capacity);
+                Ok(())
+            }
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
+                Err(StoreError::Conflict)
+            }
+            Err(error) => Err(StoreError::of(error)),
+        }
+    }
+
+    /// Raises the price version of every stripe of a product's stock.
+    async fn stripes_raise(&self, tenant: &TenantId, id: &ProductId, to: PriceVersion) -> Result<(), StoreError> {
+        let headers = self.stock_headers(tenant, id).await?;
+        let stripes: Vec<_> = headers.iter().flat_map(|header| header.stripe_ids(id)).collect();
+        stream::iter(stripes)
+            .map(|stripe| async move { self.stripe_raise(tenant, &stripe, to).await })
+            .buffer_unordered(RAISES_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    async fn stripe_raise(&self, tenant: &TenantId, stripe: &StripeId, to: PriceVersion) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::stripe(tenant, stripe).attributes()))
+            .update_expression("SET price_version = :to, version = version + :one")
+            .condition_expression("price_version < :to")
+            .expression_attribute_values(":to", number(to))
+            .expression_attribute_values(":one", number(1))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.timed(request.send()).await {
+            Ok(output) => {
+                self.meter.count_writes(&output.consumed_capacity);
+                Ok(())
+            }
+            // The stripe has this price or a later one already.
+            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
+            Err(error) => Err(StoreError::of(error)),
+        }
+    }
+}
+
+fn product(id: &ProductId, item: Item) -> Result<Product, StoreError> {
+    let key = match item.get("pk") {
+        Some(AttributeValue::S(pk)) => pk.clone(),
+        _ => String::new(),
+    };
+    let item: ProductItem = item::read(item)?;
+    let price = Money::new(item.price, item.currency)
+        .map_err(|invalid| StoreError::Corrupt { key, problem: invalid.to_string() })?;
+    Ok(Product {
+        id: id.clone(),
+        name: item.name,
+        description: item.description,
+        category: item.category,
+        price,
+        price_version: item.price_version,
+        version: item.version,
+    })
+}
