@@ -1,0 +1,34 @@
+//! HTTP as API Gateway brings it: who calls, what went wrong, and one log line a request.
+
+mod body;
+mod caller;
+mod cursor;
+mod idempotency;
+mod observe;
+mod params;
+mod problem;
+mod scope;
+
+pub use body::{BODY_BYTES_MAX, Json};
+pub use caller::{Caller, Right};
+pub use cursor::CursorKey;
+pub use idempotency::idempotency_key;
+pub use params::Params;
+pub use problem::Problem;
+pub use scope::{Notes, Scope};
+
+use axum::Router;
+
+/// Finishes a function's router: every request gets a [`Scope`], every failure becomes problem+json, every answer
+/// carries its correlation id, and one line is logged.
+pub fn observed(router: Router) -> Router {
+    router.layer(axum::middleware::from_fn(observe::observe))
+}
+
+/// Serves a router as a Lambda function behind an HTTP API.
+///
+/// # Errors
+/// When the Lambda runtime API ends the connection.
+pub async fn serve(router: Router) -> Result<(), lambda_http::Error> {
+    lambda_http::run(observed(router)).await
+}

@@ -1,0 +1,8 @@
+//! What every function shares: configuration, clients, HTTP, messages, telemetry.
+
+pub mod clients;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod message;
+pub mod telemetry;

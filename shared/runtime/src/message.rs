@@ -1,0 +1,111 @@
+//! Publishing events to a queue.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use holdfast_domain::event::CloudEvent;
+use jiff::Timestamp;
+
+/// The most messages of one call (Amazon SQS, `SendMessageBatch`).
+pub const BATCH_MAX: usize = 10;
+
+/// The longest that a message may be delayed (Amazon SQS, `DelaySeconds`): 15 minutes.
+pub const DELAY_SECONDS_MAX: i64 = 900;
+
+/// A queue that takes events.
+#[derive(Clone)]
+pub struct Publisher {
+    client: Client,
+    queue_url: String,
+}
+
+/// An event and how long its delivery is to be delayed.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// What is sent.
+    pub event: CloudEvent,
+    /// Seconds, 0 to [`DELAY_SECONDS_MAX`].
+    pub delay_seconds: i32,
+}
+
+/// An event that the queue did not take.
+#[derive(Debug)]
+pub struct Unpublished {
+    /// Its position among those given.
+    pub index: usize,
+    /// What went wrong.
+    pub error: String,
+}
+
+impl Message {
+    /// To be delivered at once.
+    pub fn now(event: CloudEvent) -> Self {
+        Self { event, delay_seconds: 0 }
+    }
+
+    /// To be delivered when the event's `due_at` comes, or as near to it as a queue can delay; the consumer of a timer
+    /// sends it on until it is due.
+    pub fn when_due(event: CloudEvent, now: Timestamp) -> Self {
+        let missing_ms = event.data.due_at - now.as_millisecond();
+        // Rounded up: a timer that comes early is only sent on again.
+        let seconds = missing_ms.saturating_add(999).div_euclid(1_000).clamp(0, DELAY_SECONDS_MAX);
+        Self { event, delay_seconds: seconds as i32 }
+    }
+}
+
+impl Publisher {
+    /// A publisher to the queue of this URL.
+    pub fn new(client: Client, queue_url: String) -> Self {
+        Self { client, queue_url }
+    }
+
+    /// Sends messages, ten a call; returns those that the queue did not take, each with its reason.
+    pub async fn publish(&self, messages: &[Message]) -> Vec<Unpublished> {
+        let mut unpublished = Vec::new();
+        for (batch_number, batch) in messages.chunks(BATCH_MAX).enumerate() {
+            let first = batch_number * BATCH_MAX;
+            let entries = batch.iter().enumerate().map(|(index, message)| entry(first + index, message)).collect();
+            let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
+            match request.send().await {
+                Ok(output) => unpublished.extend(output.failed.into_iter().map(|failed| Unpublished {
+                    index: failed.id.parse().unwrap_or(first),
+                    error: format!("{}: {}", failed.code, failed.message.unwrap_or_default()),
+                })),
+                Err(error) => {
+                    let error = DisplayErrorContext(&error).to_string();
+                    let all = first..first + batch.len();
+                    unpublished.extend(all.map(|index| Unpublished { index, error: error.clone() }));
+                }
+            }
+        }
+        unpublished
+    }
+}
+
+impl Publisher {
+    /// Lets a received message be delivered again after so many seconds instead of after the queue's visibility
+    /// time-out. A failure is only logged: the time-out then decides.
+    pub async fn release(&self, receipt_handle: &str, seconds: i32) {
+        let request = self.client.change_message_visibility().queue_url(&self.queue_url);
+        let request = request.receipt_handle(receipt_handle).visibility_timeout(seconds);
+        if let Err(error) = request.send().await {
+            tracing::warn!(error = %DisplayErrorContext(&error), "message_not_released");
+        }
+    }
+}
+
+fn entry(index: usize, message: &Message) -> SendMessageBatchRequestEntry {
+    let body = serde_json::to_string(&message.event).expect("events are JSON objects with text keys");
+    let attribute = |text: &str| {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(text);
+        value.build().expect("an attribute has its type")
+    };
+    SendMessageBatchRequestEntry::builder()
+        .id(index.to_string())
+        .message_body(body)
+        .delay_seconds(message.delay_seconds)
+        .message_attributes("type", attribute(&message.event.kind))
+        .message_attributes("traceparent", attribute(&message.event.traceparent))
+        .build()
+        .expect("an entry has its id and body")
+}
