@@ -1,0 +1,113 @@
+//! The handlers.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use holdfast_domain::ids::ProductId;
+use holdfast_domain::invalid::{Invalid, Problems};
+use holdfast_domain::money::{Currency, Money};
+use holdfast_domain::product::{CATEGORY_MAX, DESCRIPTION_MAX, NAME_MAX, PriceVersion, Product};
+use holdfast_domain::text;
+use holdfast_runtime::http::{Json, Problem, Right, Scope};
+use holdfast_store::{ProductWrite, Store, StoreError};
+use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How often a write is tried when others write the same product.
+const ATTEMPTS_MAX: u32 = 5;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductBody {
+    name: String,
+    #[serde(default)]
+    description: String,
+    category: String,
+    price: PriceBody,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PriceBody {
+    amount: i64,
+    currency: String,
+}
+
+#[derive(Serialize)]
+struct ProductView {
+    product_id: ProductId,
+    name: String,
+    description: String,
+    category: String,
+    price: Money,
+    price_version: PriceVersion,
+    version: u64,
+}
+
+/// Creates or replaces a product: 201 or 200. When it answers, no order is placed at an earlier price any more.
+pub async fn put(
+    State(store): State<Arc<Store>>,
+    scope: Scope,
+    Path(product_id): Path<String>,
+    Json(body): Json<ProductBody>,
+) -> Result<Response, Problem> {
+    scope.caller.require(Right::Catalog)?;
+    let write = checked(product_id, body).map_err(Problem::invalid)?;
+    let store = store.metered(Arc::clone(&scope.meter));
+    for _ in 0..ATTEMPTS_MAX {
+        match store.product_put(&scope.caller.tenant, write.clone()).await {
+            Ok((product, true)) => return Ok(answer(StatusCode::CREATED, product)),
+            Ok((product, false)) => return Ok(answer(StatusCode::OK, product)),
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Problem::busy())
+}
+
+/// Reads a product.
+pub async fn read(
+    State(store): State<Arc<Store>>,
+    scope: Scope,
+    Path(product_id): Path<String>,
+) -> Result<Response, Problem> {
+    if !scope.caller.may(Right::Orders) {
+        scope.caller.require(Right::Catalog)?;
+    }
+    let id = ProductId::parse(product_id).map_err(|invalid| Problem::invalid(vec![invalid]))?;
+    let store = store.metered(Arc::clone(&scope.meter));
+    let product = store.product_read(&scope.caller.tenant, &id).await?;
+    product.map(|product| answer(StatusCode::OK, product)).ok_or_else(|| Problem::not_found("product"))
+}
+
+fn checked(product_id: String, body: ProductBody) -> Result<ProductWrite, Vec<Invalid>> {
+    let mut problems = Problems::new();
+    let id = problems.keep("", ProductId::parse(product_id));
+    let name = problems.keep("", text::checked("name", NAME_MAX, body.name));
+    let description = problems.keep("", text::prose("description", DESCRIPTION_MAX, body.description));
+    let category = problems.keep("", text::checked("category", CATEGORY_MAX, body.category));
+    let currency = problems.keep("price", Currency::parse(&body.price.currency));
+    let price = currency.and_then(|currency| problems.keep("price", Money::new(body.price.amount, currency)));
+    let write = id.zip(name).zip(description).zip(category).zip(price);
+    problems.finish(write.map(|((((id, name), description), category), price)| ProductWrite {
+        id,
+        name,
+        description,
+        category,
+        price,
+    }))
+}
+
+fn answer(status: StatusCode, product: Product) -> Response {
+    let etag = HeaderValue::from_str(&format!("\"{}\"", product.version)).expect("digits in quotes are a header value");
+    let view = ProductView {
+        product_id: product.id,
+        name: product.name,
+        description: product.description,
+        category: product.category,
+        price: product.price,
+        price_version: product.price_version,
+        version: product.version,
+    };
+    (status, [(header::ETAG, etag)], axum::Json(view)).into_response()
+}

@@ -1,0 +1,11 @@
+//! The `catalog` function: wiring only.
+
+use holdfast_runtime::{clients::Aws, config, http, telemetry};
+use holdfast_store::Store;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::start();
+    let store = Store::new(Aws::from_environment()?.dynamodb(), &config::text("TABLE_NAME")?);
+    http::serve(catalog::router(store)).await
+}

@@ -1,0 +1,79 @@
+//! What schedules start: the sweep of the outbox and the search for late holds.
+
+mod late_holds;
+mod outbox_sweep;
+
+use holdfast_runtime::clock::Clock;
+use holdfast_runtime::message::Publisher;
+use holdfast_store::{Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+/// What a schedule sends.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Task {
+    /// Which job to run.
+    pub job: Job,
+}
+
+/// The jobs, by the names that schedules use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Job {
+    /// Publish what the relay could not.
+    OutboxSweep,
+    /// Find unpaid orders whose timer was lost, and payments left open.
+    LateHolds,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Which job.
+    pub job: Job,
+    /// Entries or orders looked at.
+    pub seen: usize,
+    /// Events published.
+    pub published: usize,
+    /// Events that failed and wait for the next run.
+    pub waiting: usize,
+    /// Events given up: dead letters now.
+    pub dead: usize,
+}
+
+/// The jobs and what they need.
+pub struct Maintenance {
+    /// Outbox and orders.
+    pub store: Store,
+    /// Where events go.
+    pub publisher: Publisher,
+    /// Tells what is due.
+    pub clock: Clock,
+}
+
+impl Maintenance {
+    /// Runs a job.
+    ///
+    /// # Errors
+    /// When the table fails: the next run goes on where this one stopped.
+    pub async fn run(&self, task: Task) -> Result<Report, StoreError> {
+        let report = match task.job {
+            Job::OutboxSweep => self.outbox_sweep().await,
+            Job::LateHolds => self.late_holds().await,
+        }?;
+        tracing::info!(
+            job = ?report.job,
+            seen = report.seen,
+            published = report.published,
+            waiting = report.waiting,
+            dead = report.dead,
+            "job_done"
+        );
+        Ok(report)
+    }
+}
+
+impl Report {
+    fn new(job: Job) -> Self {
+        Self { job, seen: 0, published: 0, waiting: 0, dead: 0 }
+    }
+}

@@ -1,0 +1,57 @@
+//! Publishing what the relay could not (OUT-2).
+
+use crate::{Job, Maintenance, Report};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use holdfast_runtime::message::Message;
+use holdfast_store::{StoreError, keys::OUTBOX_SHARDS};
+use std::collections::HashMap;
+
+/// How many shards are swept at the same time.
+const SHARDS_AT_ONCE: usize = 4;
+/// How many entries of a shard one run takes on: with a run a minute, 800 a minute over all shards.
+const ENTRIES_MAX: i32 = 100;
+
+impl Maintenance {
+    pub(crate) async fn outbox_sweep(&self) -> Result<Report, StoreError> {
+        let shards = stream::iter(0..OUTBOX_SHARDS).map(|shard| self.shard_sweep(shard));
+        let reports: Vec<_> = shards.buffer_unordered(SHARDS_AT_ONCE).try_collect().await?;
+        Ok(reports.into_iter().fold(Report::new(Job::OutboxSweep), |sum, shard| Report {
+            seen: sum.seen + shard.seen,
+            published: sum.published + shard.published,
+            waiting: sum.waiting + shard.waiting,
+            dead: sum.dead + shard.dead,
+            ..sum
+        }))
+    }
+
+    async fn shard_sweep(&self, shard: u8) -> Result<Report, StoreError> {
+        let mut report = Report::new(Job::OutboxSweep);
+        let now = self.clock.now();
+        let entries = self.store.outbox_due(shard, now, ENTRIES_MAX).await?;
+        // A timer that is still to run keeps its remaining delay; everything else goes at once.
+        let message = |event: &holdfast_domain::event::CloudEvent| match event.is_timer() {
+            true => Message::when_due(event.clone(), now),
+            false => Message::now(event.clone()),
+        };
+        let messages: Vec<_> = entries.iter().map(|entry| message(&entry.event)).collect();
+        let failed = self.publisher.publish(&messages).await;
+        let failed: HashMap<_, _> = failed.into_iter().map(|failed| (failed.index, failed.error)).collect();
+        for (index, entry) in entries.iter().enumerate() {
+            report.seen += 1;
+            match failed.get(&index) {
+                None => {
+                    self.store.outbox_done(entry).await?;
+                    report.published += 1;
+                }
+                Some(error) => match self.store.outbox_failed(entry, error.clone(), now).await? {
+                    true => report.waiting += 1,
+                    false => {
+                        tracing::error!(event_id = entry.event.id, error, "event_dead");
+                        report.dead += 1;
+                    }
+                },
+            }
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,138 @@
+//! Events of orders from the queue: payment and expiry.
+//!
+//! Every message leads to a look at the order as it is now, and to whatever that needs next; so messages may come late,
+//! twice and in any order.
+
+mod expiry;
+mod payment;
+
+pub use payment::{Authorisation, PaymentError, PaymentGateway, Stripe};
+
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
+use futures_util::{StreamExt, stream};
+use holdfast_domain::event::{CloudEvent, EventKind, SubjectMatter};
+use holdfast_runtime::clock::Clock;
+use holdfast_runtime::message::Publisher;
+use holdfast_runtime::telemetry::{chain, child};
+use holdfast_store::{Store, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many messages of a batch are worked on at the same time (OUT-5).
+const MESSAGES_AT_ONCE: usize = 4;
+/// How long one message may take. A batch of ten takes three rounds of this at most, within the function's time-out.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The worker and what it needs.
+pub struct Worker {
+    /// The orders.
+    pub store: Store,
+    /// The queue that messages come from and timers go back to.
+    pub publisher: Publisher,
+    /// Who moves money.
+    pub payments: Arc<dyn PaymentGateway>,
+    /// Tells whether a timer is due.
+    pub clock: Clock,
+}
+
+/// Why a message is not done.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    /// It will never be: it is not an event that this worker knows.
+    #[error("the message is not an event of this worker: {0}")]
+    Poison(String),
+    /// The table failed.
+    #[error("the table failed")]
+    Store(#[from] StoreError),
+    /// The payment provider gave no answer that settles the matter.
+    #[error("the payment provider failed")]
+    Payment(#[from] PaymentError),
+    /// A timer could not be sent on.
+    #[error("the timer was not sent on: {0}")]
+    Timer(String),
+    /// Others changed the order each time.
+    #[error("the order changed each time")]
+    Contended,
+    /// It took longer than [`MESSAGE_TIMEOUT`].
+    #[error("the message took too long")]
+    TimedOut,
+}
+
+impl Worker {
+    /// Works on a batch. Messages that are not done are reported one by one: the others are not delivered again.
+    pub async fn handle(&self, batch: SqsEvent) -> SqsEventResponse {
+        let outcomes = stream::iter(batch.records).map(|message| async move {
+            let done = self.message(&message).await;
+            (message, done)
+        });
+        let outcomes: Vec<_> = outcomes.buffer_unordered(MESSAGES_AT_ONCE).collect().await;
+        let mut response = SqsEventResponse::default();
+        for (message, done) in outcomes {
+            if done.is_err() {
+                let mut failure = SqsBatchItemFailure::default();
+                failure.item_identifier = message.message_id;
+                response.batch_item_failures.push(failure);
+            }
+        }
+        response
+    }
+
+    async fn message(&self, message: &SqsMessage) -> Result<(), WorkError> {
+        let worked = tokio::time::timeout(MESSAGE_TIMEOUT, self.work(message)).await;
+        let done = worked.unwrap_or(Err(WorkError::TimedOut));
+        if let Err(error) = &done {
+            let poison = matches!(error, WorkError::Poison(_));
+            tracing::error!(message_id = message.message_id, poison, error = chain(error), "message_failed");
+            if let Some(handle) = &message.receipt_handle {
+                self.publisher.release(handle, pause_seconds(message, poison)).await;
+            }
+        }
+        done
+    }
+
+    async fn work(&self, message: &SqsMessage) -> Result<(), WorkError> {
+        let body = message.body.as_deref().unwrap_or_default();
+        let event: CloudEvent = serde_json::from_str(body).map_err(|error| WorkError::Poison(error.to_string()))?;
+        let matter = event.subject_matter().map_err(|invalid| WorkError::Poison(invalid.to_string()))?;
+        let trace = child(&event.trace());
+        let what = match matter {
+            SubjectMatter::ExpiryDue => {
+                self.expire(&event, &trace).await?;
+                "expiry"
+            }
+            SubjectMatter::Changed(kind) if needs_payment_step(kind) => {
+                self.advance_payment(&event.data, &trace).await?;
+                "payment"
+            }
+            SubjectMatter::Changed(_) => "nothing",
+        };
+        tracing::info!(
+            event_id = event.id,
+            event_type = event.kind,
+            correlation_id = event.correlationid,
+            traceparent = trace.traceparent,
+            tenant = event.data.tenant.as_str(),
+            order_id = %event.data.order_id,
+            what,
+            "message_done"
+        );
+        Ok(())
+    }
+}
+
+/// The changes after which an order's payment has a step to take. The others happen within such a step, whose message
+/// is not done before the last one.
+fn needs_payment_step(kind: EventKind) -> bool {
+    matches!(kind, EventKind::Placed | EventKind::Cancelled | EventKind::Expired | EventKind::PaymentAuthorised)
+}
+
+/// How long a failed message waits: poison goes on to the dead letters at once, the rest waits 5 s, 25 s, 125 s,
+/// 625 s, so that five deliveries outlast a short outage of the provider.
+fn pause_seconds(message: &SqsMessage, poison: bool) -> i32 {
+    let received = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    match poison {
+        true => 0,
+        false => 5_i32.pow(received.unwrap_or(1).clamp(1, 4)),
+    }
+}

@@ -1,0 +1,21 @@
+//! The `order-worker` function: wiring only.
+
+use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, telemetry};
+use holdfast_store::Store;
+use lambda_runtime::{LambdaEvent, service_fn};
+use order_worker::{Stripe, Worker};
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let aws = Aws::from_environment()?;
+    let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
+    let publisher = Publisher::new(aws.sqs(), config::text("EVENTS_QUEUE_URL")?);
+    let stripe = Stripe::new(&config::text("STRIPE_API_URL")?, &config::text("STRIPE_API_KEY")?)?;
+    let worker = Worker { store, publisher, payments: Arc::new(stripe), clock: Clock::system() };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        Ok::<_, lambda_runtime::Error>(worker.handle(event.payload).await)
+    }))
+    .await
+}

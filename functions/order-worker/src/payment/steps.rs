@@ -1,0 +1,51 @@
+//! From one step of a payment to the next, until there is none.
+
+use super::Authorisation;
+use crate::{WorkError, Worker};
+use holdfast_domain::event::{OrderNotice, Trace};
+use holdfast_domain::order::Order;
+use holdfast_domain::payment::{PaymentStep, next_step};
+use holdfast_store::{Changed, StoreError};
+
+/// How many steps one message takes at most: three lead from placed to paid, and each may be tried again when others
+/// change the order at the same time.
+const STEPS_MAX: usize = 12;
+
+impl Worker {
+    /// Takes the steps that the order's payment needs now. What is stored before the provider is asked, and repeated
+    /// with the same key until the outcome is known, never charges twice (PAY-2); and an order that ended meanwhile
+    /// lets its authorisation go (PAY-1).
+    pub(crate) async fn advance_payment(&self, notice: &OrderNotice, trace: &Trace) -> Result<(), WorkError> {
+        let stored = self.store.order_read(&notice.tenant, notice.order_id).await?;
+        let Some(stored) = stored else { return Err(WorkError::Poison("there is no such order".to_owned())) };
+        let mut order = stored.order;
+        for _ in 0..STEPS_MAX {
+            let now = self.clock.now();
+            let change = match next_step(&order) {
+                PaymentStep::Done => return Ok(()),
+                PaymentStep::Confirm => order.confirm_unpriced(now).ok(),
+                PaymentStep::Start => order.start_payment(now).ok(),
+                PaymentStep::Authorise(attempt) => {
+                    let outcome = self.payments.authorise(&authorisation(&order, attempt)).await?;
+                    order.settle(attempt, outcome, self.clock.now())
+                }
+                PaymentStep::Void(attempt, reference) => {
+                    self.payments.void(order.id, attempt, &reference).await?;
+                    Some(order.voided(attempt, reference, self.clock.now()))
+                }
+            };
+            let Some(change) = change else { return Ok(()) };
+            match self.store.order_change(&change, trace).await {
+                Ok(Changed::Done) => order = change.order,
+                Ok(Changed::Stale(current)) => order = current.order,
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(WorkError::Contended)
+    }
+}
+
+fn authorisation(order: &Order, attempt: u32) -> Authorisation {
+    Authorisation { order: order.id, attempt, amount: order.total, method: order.payment.method.clone() }
+}

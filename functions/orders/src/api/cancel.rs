@@ -1,0 +1,76 @@
+//! `POST /orders/{order_id}/cancel`
+
+use super::{view, visible};
+use crate::{App, problems};
+use axum::body::HttpBody;
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::response::Response;
+use holdfast_domain::order::{Actor, Order, OrderState};
+use holdfast_domain::text;
+use holdfast_runtime::http::{Json, Problem, Right, Scope};
+use holdfast_store::{Changed, StoreError};
+use http::StatusCode;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The greatest length of a reason, in characters.
+const REASON_MAX: usize = 500;
+/// How often the change is tried when others change the order at the same time.
+const ATTEMPTS_MAX: usize = 5;
+
+/// The body, which may be left out.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelBody {
+    reason: Option<String>,
+}
+
+/// Calls an order off and gives its stock back: 200 with the order, also when it was cancelled before; 409 when it
+/// ended otherwise.
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    scope: Scope,
+    Path(order_id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    scope.caller.require(Right::Orders)?;
+    let reason = reason(request).await?;
+    let store = app.store.metered(Arc::clone(&scope.meter));
+    let mut order = visible(&store, &scope, &order_id).await?;
+    let by = actor(&scope, &order);
+    for _ in 0..ATTEMPTS_MAX {
+        if order.state == OrderState::Cancelled {
+            return Ok(view::answer(StatusCode::OK, &order));
+        }
+        let change =
+            order.cancel(&by, app.clock.now(), reason.clone()).map_err(|illegal| problems::illegal(&illegal))?;
+        match store.order_change(&change, &scope.trace).await {
+            Ok(Changed::Done) => {
+                scope.notes.outcome("cancelled");
+                return Ok(view::answer(StatusCode::OK, &change.order));
+            }
+            Ok(Changed::Stale(current)) => order = current.order,
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Problem::busy())
+}
+
+async fn reason(request: Request) -> Result<Option<String>, Problem> {
+    let body = match request.body().is_end_stream() {
+        true => CancelBody::default(),
+        false => Json::<CancelBody>::from_request(request, &()).await?.0,
+    };
+    let checked = body.reason.map(|reason| text::checked("reason", REASON_MAX, reason)).transpose();
+    checked.map_err(|invalid| Problem::invalid(vec![invalid]))
+}
+
+/// Staff who cancel an order of their own do so as the customer.
+fn actor(scope: &Scope, order: &Order) -> Actor {
+    let id = scope.caller.customer.id.clone();
+    match order.customer == id {
+        true => Actor::Customer(id),
+        false => Actor::Staff(id),
+    }
+}

@@ -1,0 +1,97 @@
+//! `GET /orders`
+
+use super::view::{FIELDS, OrderView};
+use crate::App;
+use axum::extract::State;
+use holdfast_domain::ids::CustomerId;
+use holdfast_domain::order::{Order, OrderState};
+use holdfast_runtime::http::{Params, Problem, Right, Scope};
+use holdfast_store::ListRange;
+use http::Uri;
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The most orders of a page.
+pub const LIMIT_MAX: usize = 100;
+/// The orders of a page unless asked otherwise.
+pub const LIMIT_DEFAULT: usize = 20;
+
+/// How far back a tenant's list goes without `from`.
+const STAFF_RANGE: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+const PARAMS: &[&str] = &["state", "from", "to", "limit", "cursor", "customer", "fields"];
+
+/// Lists orders, newest first: a customer's own, and for staff the tenant's, or with `customer` that customer's.
+pub async fn list(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Result<axum::Json<Value>, Problem> {
+    scope.caller.require(Right::Orders)?;
+    let caller = &scope.caller;
+    let staff = caller.may(Right::Staff);
+    let mut params = Params::of(&uri, PARAMS)?;
+    let customer = params.read("customer", |text| match staff {
+        true => CustomerId::parse(text).map_err(|invalid| invalid.problem),
+        false => Err("is for staff; without it you see your own orders".to_owned()),
+    });
+    let owner = customer.or_else(|| (!staff).then(|| caller.customer.id.clone()));
+    let from = params.read("from", instant);
+    let to = params.read("to", instant);
+    let state = params.read("state", |text| text.parse::<OrderState>().map_err(|invalid| invalid.problem));
+    let limit = params.read("limit", limit).unwrap_or(LIMIT_DEFAULT);
+    let fields = params.read("fields", fields);
+    // A cursor is bound to the list it was made for: whose, and with which filters.
+    let name = json!([caller.tenant, owner, from, to, state]).to_string();
+    let after = params.read("cursor", |text| app.settings.cursor_key.open(&name, text));
+    params.finish()?;
+
+    let to =
+        to.unwrap_or_else(|| app.clock.now().saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX));
+    let store = app.store.metered(Arc::clone(&scope.meter));
+    let page = match &owner {
+        Some(owner) => {
+            let range = ListRange { from: from.unwrap_or(Timestamp::UNIX_EPOCH), to, state, limit, after };
+            store.orders_of_customer(&caller.tenant, owner, &range).await?
+        }
+        None => {
+            let earliest = to.saturating_sub(STAFF_RANGE).unwrap_or(Timestamp::UNIX_EPOCH);
+            let range = ListRange { from: from.unwrap_or(earliest), to, state, limit, after };
+            store.orders_of_tenant(&caller.tenant, &range).await?
+        }
+    };
+    let orders: Vec<_> = page.orders.iter().map(|order| projected(order, fields.as_deref())).collect();
+    let next = page.next.map(|position| app.settings.cursor_key.seal(&name, &position));
+    Ok(axum::Json(json!({"orders": orders, "next_cursor": next})))
+}
+
+/// An instant with its offset, or a date, which begins at midnight UTC (ORD-12).
+fn instant(text: &str) -> Result<Timestamp, String> {
+    // A plus sign that was not percent-encoded arrives as a space.
+    let text = text.replace(' ', "+");
+    let date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let parsed = match text.contains('T') {
+        true => text.parse().ok(),
+        false => date().map(|midnight| midnight.timestamp()),
+    };
+    let parsed: Option<Timestamp> = parsed.filter(|at: &Timestamp| *at >= Timestamp::UNIX_EPOCH);
+    parsed.ok_or_else(|| "must be an instant such as 2026-03-30T01:30:00+02:00, or a date, from 1970 on".to_owned())
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| format!("must be 1 to {LIMIT_MAX}"))
+}
+
+fn fields(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<_> = text.split(',').map(str::to_owned).collect();
+    match names.iter().find(|name| !FIELDS.contains(&name.as_str())) {
+        Some(unknown) => Err(format!("{unknown:?} is not a field; known are {}", FIELDS.join(", "))),
+        None => Ok(names),
+    }
+}
+
+fn projected(order: &Order, fields: Option<&[String]>) -> Value {
+    let mut view = serde_json::to_value(OrderView::from(order)).expect("views are JSON objects with text keys");
+    if let (Some(fields), Value::Object(members)) = (fields, &mut view) {
+        members.retain(|name, _| fields.contains(name));
+    }
+    view
+}

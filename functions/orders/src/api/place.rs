@@ -1,0 +1,116 @@
+//! `POST /orders`
+
+use super::view;
+use crate::placing::Placed;
+use crate::{App, problems};
+use axum::extract::State;
+use axum::response::Response;
+use holdfast_domain::address::Address;
+use holdfast_domain::ids::{Fingerprint, OrderId, ProductId};
+use holdfast_domain::invalid::{Invalid, Problems};
+use holdfast_domain::money::{Currency, Money};
+use holdfast_domain::order::{LINES_MAX, PlaceOrder, Quantity, RequestedLine};
+use holdfast_domain::payment::PaymentMethod;
+use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Says that the answer is that of an earlier request, as Stripe names it.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The body. Its canonical form, with the fields in this order, is what a key is bound to.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceBody {
+    currency: String,
+    lines: Vec<LineBody>,
+    shipping_address: Address,
+    payment_method: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody {
+    product_id: String,
+    quantity: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit_price: Option<i64>,
+}
+
+/// Places an order: 201 with the order, or 200 with the order that an earlier request with the same key placed.
+pub async fn place(
+    State(app): State<Arc<App>>,
+    scope: Scope,
+    headers: HeaderMap,
+    Json(body): Json<PlaceBody>,
+) -> Result<Response, Problem> {
+    scope.caller.require(Right::Orders)?;
+    let key = idempotency_key(&headers)?;
+    let order_id = OrderId::derive(&scope.caller.tenant, &scope.caller.customer.id, &key);
+    scope.notes.order(order_id);
+    if body.lines.len() > LINES_MAX {
+        return Err(problems::too_many_lines());
+    }
+    let request = checked(body, &scope, order_id).map_err(Problem::invalid)?;
+    let store = app.store.metered(Arc::clone(&scope.meter));
+    let (status, order) = match app.place(&store, &request, &scope.trace).await? {
+        Placed::New(order) => (StatusCode::CREATED, order),
+        Placed::Before(order) => (StatusCode::OK, order),
+    };
+    let mut response = view::answer(status, &order);
+    match status {
+        StatusCode::CREATED => {
+            scope.notes.outcome("placed");
+            let location = HeaderValue::from_str(&format!("/orders/{order_id}"));
+            response.headers_mut().insert(header::LOCATION, location.expect("ids are header values"));
+        }
+        _ => {
+            scope.notes.outcome("replayed");
+            response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        }
+    }
+    Ok(response)
+}
+
+/// Checks every field, and tells all that is wrong at once.
+fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrder, Vec<Invalid>> {
+    let canonical = serde_json::to_vec(&body).expect("a body that was read can be written");
+    let mut problems = Problems::new();
+    let currency = problems.keep("", Currency::parse(&body.currency));
+    if body.lines.is_empty() {
+        problems.push(Invalid::new("lines", "must not be empty"));
+    }
+    let mut lines = Vec::with_capacity(body.lines.len());
+    for (index, line) in body.lines.into_iter().enumerate() {
+        let parent = format!("lines[{index}]");
+        let product = problems.keep(&parent, ProductId::parse(line.product_id));
+        let quantity = problems.keep(&parent, Quantity::new(line.quantity));
+        let shown_price = line.unit_price.filter(|_| currency.is_some()).and_then(|amount| {
+            let shown = Money::new(amount, currency?).map_err(|invalid| Invalid::new("unit_price", invalid.problem));
+            problems.keep(&parent, shown).map(Money::amount)
+        });
+        if let (Some(product), Some(quantity)) = (product, quantity) {
+            lines.push(RequestedLine { product, quantity, shown_price });
+        }
+    }
+    let payment_method = problems.keep("", PaymentMethod::parse(body.payment_method));
+    let address = match body.shipping_address.checked() {
+        Ok(address) => Some(address),
+        Err(wrong) => {
+            wrong.into_iter().for_each(|invalid| problems.push(invalid.within("shipping_address")));
+            None
+        }
+    };
+    let request = currency.zip(payment_method).zip(address).map(|((currency, payment_method), address)| PlaceOrder {
+        tenant: scope.caller.tenant.clone(),
+        customer: scope.caller.customer.clone(),
+        order_id,
+        fingerprint: Fingerprint::of(&canonical),
+        currency,
+        lines,
+        address,
+        payment_method,
+    });
+    problems.finish(request)
+}
