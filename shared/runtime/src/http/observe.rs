@@ -41,6 +41,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     }
 
     let spent = frame.meter.spent();
+    // For callers in this process, such as benchmarks; it is not sent.
+    response.extensions_mut().insert(spent);
     let duration = start.elapsed();
     macro_rules! log {
         ($level:ident) => {
