@@ -1,0 +1,210 @@
+//! The laws that hold whatever happened, recomputed from the table's raw items, the queues, the deliveries and the
+//! answers that callers got.
+
+use super::evidence::Evidence;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+#[cfg(test)]
+mod tests;
+
+/// A law and whether it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Law {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was looked at, or the first thing that breaks it.
+    pub detail: String,
+}
+
+/// What callers were told about one idempotency key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The orders it was answered with.
+    pub orders: BTreeSet<String>,
+    /// How often it was answered with 201.
+    pub created: u64,
+    /// How often it was answered with the order that it had made before.
+    pub replayed: u64,
+    /// How often it was refused for want of stock.
+    pub sold_out: u64,
+    /// The answer that is neither an order nor a refusal for want of stock, if there was one.
+    pub unexpected: Option<String>,
+}
+
+/// Everything the laws are judged by.
+pub struct Facts<'a> {
+    /// The table.
+    pub evidence: &'a Evidence,
+    /// The answers by idempotency key.
+    pub told: &'a BTreeMap<String, Told>,
+    /// How often the event of this id was delivered and acknowledged.
+    pub acknowledged: &'a dyn Fn(&str) -> u64,
+    /// The messages in every dead-letter queue.
+    pub dead_letters: &'a BTreeMap<String, u64>,
+}
+
+/// Judges every law.
+pub fn judge(facts: &Facts<'_>) -> Vec<Law> {
+    let mut laws = of_table(facts.evidence);
+    laws.extend([
+        orders_settled(facts.evidence),
+        no_stray_authorisation(facts.evidence),
+        requests_answered(facts),
+        one_order_per_key(facts),
+        events_delivered(facts),
+        nothing_dead(facts),
+    ]);
+    laws
+}
+
+/// Judges the laws that the table alone can answer for, at any moment.
+pub fn of_table(evidence: &Evidence) -> Vec<Law> {
+    vec![
+        stock_conserved(evidence),
+        nothing_oversold(evidence),
+        claims_match_lines(evidence),
+        totals_exact(evidence),
+        histories_complete(evidence),
+    ]
+}
+
+/// The units that orders keep beyond what was received.
+pub fn oversold_units(evidence: &Evidence) -> i64 {
+    evidence.stock.values().map(|stock| (stock.held + stock.sold - stock.receipts).max(0)).sum()
+}
+
+/// The number of events: one for every version of every order.
+pub fn events(evidence: &Evidence) -> i64 {
+    evidence.orders.iter().map(|order| order.version).sum()
+}
+
+/// The events that nobody acknowledged.
+pub fn events_lost(facts: &Facts<'_>) -> Vec<String> {
+    let orders = facts.evidence.orders.iter();
+    let ids = orders.flat_map(|order| (1..=order.version).map(|version| format!("{}/{version}", order.id)));
+    ids.filter(|id| (facts.acknowledged)(id) == 0).collect()
+}
+
+fn law(name: &'static str, first_breach: Option<String>, looked_at: String) -> Law {
+    Law { name, holds: first_breach.is_none(), detail: first_breach.unwrap_or(looked_at) }
+}
+
+fn stock_conserved(evidence: &Evidence) -> Law {
+    let breach = evidence.stock.iter().find_map(|(product, stock)| {
+        let accounted = stock.available + stock.held + stock.sold;
+        let conserved = stock.receipts == accounted && stock.received == stock.receipts;
+        let (receipts, received) = (stock.receipts, stock.received);
+        let (available, held, sold) = (stock.available, stock.held, stock.sold);
+        (!conserved).then(|| {
+            format!("{product}: receipts {receipts}, received {received}, but available {available} + held {held} + sold {sold}")
+        })
+    });
+    let units: i64 = evidence.stock.values().map(|stock| stock.receipts).sum();
+    law("stock_conserved", breach, format!("{} products, {units} units received", evidence.stock.len()))
+}
+
+fn nothing_oversold(evidence: &Evidence) -> Law {
+    let breach = evidence.stock.iter().find_map(|(product, stock)| {
+        let kept = stock.held + stock.sold;
+        let oversold = kept > stock.receipts || stock.lowest < 0;
+        oversold.then(|| format!("{product}: {kept} of {} units kept, {} in a stripe", stock.receipts, stock.lowest))
+    });
+    let empty = evidence.stock.values().filter(|stock| stock.available == 0).count();
+    law("nothing_oversold", breach, format!("{empty} products sold to the last unit"))
+}
+
+fn claims_match_lines(evidence: &Evidence) -> Law {
+    let breach = evidence.orders.iter().find_map(|order| {
+        let unlike = order.lines.iter().find(|line| line.claimed != line.quantity || line.quantity < 1);
+        let unlike = unlike.map(|line| format!("{} of {}, but {} claimed", line.quantity, line.product, line.claimed));
+        let empty = order.lines.is_empty().then(|| "it has no line".to_owned());
+        unlike.or(empty).map(|problem| format!("order {}: {problem}", order.id))
+    });
+    let lines: usize = evidence.orders.iter().map(|order| order.lines.len()).sum();
+    law("claims_match_lines", breach, format!("{lines} lines"))
+}
+
+fn totals_exact(evidence: &Evidence) -> Law {
+    let breach = evidence.orders.iter().find_map(|order| {
+        let sum: i128 = order.lines.iter().map(|line| i128::from(line.quantity) * i128::from(line.price)).sum();
+        (sum != i128::from(order.total))
+            .then(|| format!("order {}: total {}, but lines of {sum}", order.id, order.total))
+    });
+    law("totals_exact", breach, format!("{} orders", evidence.orders.len()))
+}
+
+/// Every version has its entry in the history, which begins with the placing and leads to the state.
+fn histories_complete(evidence: &Evidence) -> Law {
+    const STATES: [&str; 5] = ["placed", "paid", "payment_failed", "cancelled", "expired"];
+    let breach = evidence.orders.iter().find_map(|order| {
+        let led_to = order.history.iter().rfind(|entry| STATES.contains(&entry.as_str()));
+        let begun = order.history.first().is_some_and(|entry| entry == "placed");
+        let complete = order.history.len() as i64 == order.version && begun && led_to == Some(&order.state);
+        let (id, state, version, history) = (&order.id, &order.state, order.version, order.history.join(", "));
+        (!complete).then(|| format!("order {id}: {state} at version {version}, but its history is: {history}"))
+    });
+    law("histories_complete", breach, format!("{} changes", events(evidence)))
+}
+
+fn orders_settled(evidence: &Evidence) -> Law {
+    let waiting = evidence.orders.iter().find(|order| order.state == "placed");
+    let breach = waiting.map(|order| format!("order {} is neither paid nor ended", order.id));
+    law("orders_settled", breach, format!("{} orders", evidence.orders.len()))
+}
+
+/// No amount stays set aside for an order that ended without being paid, and every paid order has its amount.
+fn no_stray_authorisation(evidence: &Evidence) -> Law {
+    let breach = evidence.orders.iter().find_map(|order| {
+        let right = match (order.state.as_str(), order.payment.as_str()) {
+            ("paid", payment) => payment == if order.total == 0 { "none" } else { "authorised" },
+            ("placed", _) => true,
+            (_, payment) => payment != "authorised" && payment != "started",
+        };
+        (!right).then(|| format!("order {} is {}, but its payment is {}", order.id, order.state, order.payment))
+    });
+    let voided = evidence.orders.iter().filter(|order| order.payment == "voided").count();
+    law("no_stray_authorisation", breach, format!("{voided} authorisations voided"))
+}
+
+fn requests_answered(facts: &Facts<'_>) -> Law {
+    let breach = facts.told.iter().find_map(|(key, told)| Some(format!("key {key}: {}", told.unexpected.as_ref()?)));
+    law("requests_answered", breach, format!("{} keys", facts.told.len()))
+}
+
+/// A key stands for one order at most, which was created once; and every order was some caller's.
+fn one_order_per_key(facts: &Facts<'_>) -> Law {
+    let mut owners: HashMap<&str, &str> = HashMap::new();
+    let mut breach = None;
+    for (key, told) in facts.told {
+        if told.orders.len() > 1 || told.created > 1 {
+            let orders = Vec::from_iter(told.orders.iter().map(String::as_str)).join(", ");
+            breach = breach.or_else(|| Some(format!("key {key} created an order {} times: {orders}", told.created)));
+        }
+        for order in &told.orders {
+            if let Some(other) = owners.insert(order, key) {
+                breach = breach.or_else(|| Some(format!("order {order} answers the keys {other} and {key}")));
+            }
+        }
+    }
+    let stored: BTreeSet<_> = facts.evidence.orders.iter().map(|order| order.id.as_str()).collect();
+    let lost = owners.keys().find(|order| !stored.contains(*order)).map(|id| format!("order {id} is not in the table"));
+    let unknown = stored.iter().find(|order| !owners.contains_key(*order));
+    let unknown = unknown.map(|id| format!("order {id} answers no key"));
+    law("one_order_per_key", breach.or(lost).or(unknown), format!("{} keys, {} orders", facts.told.len(), stored.len()))
+}
+
+fn events_delivered(facts: &Facts<'_>) -> Law {
+    let lost = events_lost(facts);
+    let breach = lost.first().map(|id| format!("event {id} was never acknowledged ({} such events)", lost.len()));
+    law("events_delivered", breach, format!("{} events", events(facts.evidence)))
+}
+
+fn nothing_dead(facts: &Facts<'_>) -> Law {
+    let dead = facts.dead_letters.iter().find(|(_, messages)| **messages > 0);
+    let dead = dead.map(|(queue, messages)| format!("{messages} messages in {queue}"));
+    let kept = facts.evidence.outbox.first().map(|entry| format!("{entry} is still in the outbox"));
+    law("nothing_dead", dead.or(kept), format!("{} queues and the outbox are empty", facts.dead_letters.len()))
+}

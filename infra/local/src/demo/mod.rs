@@ -1,0 +1,125 @@
+//! `cargo dev demo`: the main job, from placing orders to the last delivered event, on a stack of its own; then the laws.
+
+mod data;
+mod drain;
+pub mod evidence;
+pub mod laws;
+mod load;
+mod plan;
+mod report;
+mod shop;
+mod spending;
+
+use crate::cli;
+use crate::engines::aws::JsonService;
+use crate::progress::Progress;
+use crate::stack::{Stack, StackOptions};
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use laws::Facts;
+use load::Sender;
+use plan::{Plan, Sending};
+use report::Report;
+use serde_json::json;
+use spending::Costs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Orders that are sent unless the caller asks for another number.
+const ORDERS: usize = 500;
+
+/// What `cargo dev demo` takes.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Number of orders; with --data, 0 means every order of the file
+    #[arg(long, default_value_t = ORDERS)]
+    orders: usize,
+    /// Gzipped file of invoices, one JSON object a line; without it the orders are made up
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Seed of the made-up orders, or of the sample of the file
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Runs the demo and prints its report. The exit code is 1 if a law is broken.
+///
+/// # Errors
+/// When the plan cannot be read, the stack does not start, or it does not come to rest in time.
+pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let plan = match &args.data {
+        Some(path) => data::plan(path, args.orders, args.seed)?,
+        None => shop::plan(args.orders, args.seed),
+    };
+    let progress = Progress::visible();
+    let options = StackOptions { order_expiry_seconds: Some(plan.expiry_seconds), ..StackOptions::named("demo") };
+    let stack = Stack::start(options, &progress).await?;
+    let report = perform(&plan, &stack, &progress).await;
+    stack.stop().await;
+    let report = report?;
+    let text = match args.json {
+        true => format!("{}\n", serde_json::to_string(&report)?),
+        false => report.to_string(),
+    };
+    cli::print(&text)?;
+    Ok(if report.broken().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn perform(plan: &Plan, stack: &Stack, progress: &Progress) -> anyhow::Result<Report> {
+    let client = reqwest::Client::new();
+    let dynamodb = JsonService::dynamodb(client.clone(), &stack.endpoints.dynamodb_url);
+    let sender = Sender::new(&stack.endpoints.api_url);
+
+    let (step, bar) = (progress.step("stock"), progress_bar(progress));
+    sender.stock_up(plan, &bar).await?;
+    bar.finish_and_clear();
+    step.done(&format!("{} products", plan.products.len()));
+
+    let (step, bar) = (progress.step("orders"), progress_bar(progress));
+    let start = Instant::now();
+    let payable: Vec<_> = plan.orders.iter().filter(|order| order.sending != Sending::WhileUnpayable).collect();
+    let later: Vec<_> = plan.sent(Sending::AgainLater).collect();
+    sender.place(&payable, plan.currency, &bar).await?;
+    sender.place(&later, plan.currency, &bar).await?;
+    let sending = start.elapsed();
+    bar.finish_and_clear();
+    step.done(&format!("{} sent", payable.len()));
+    drain::until_idle(&dynamodb, stack, progress, "payments and events").await?;
+
+    let unpayable: Vec<_> = plan.sent(Sending::WhileUnpayable).collect();
+    if !unpayable.is_empty() {
+        let faults = format!("{}/_faults", stack.endpoints.payment_url);
+        let outage = json!({"path_prefix": "/v1/payment_intents", "mode": "refuse", "times": u32::MAX});
+        client.post(&faults).json(&outage).send().await?.error_for_status().context("no outage could be made")?;
+        let placed = sender.place(&unpayable, plan.currency, &ProgressBar::hidden()).await;
+        let settled = drain::until_settled(&dynamodb, stack, plan.expiry_seconds, progress).await;
+        client.delete(&faults).send().await?.error_for_status().context("the outage could not be ended")?;
+        placed.and(settled)?;
+        drain::until_idle(&dynamodb, stack, progress, "late payments").await?;
+    }
+
+    let step = progress.step("laws");
+    let ledger = sender.ledger();
+    let evidence = drain::evidence(&dynamodb, stack).await?;
+    let facts = Facts {
+        evidence: &evidence,
+        told: &ledger.told,
+        acknowledged: &|id| stack.deliveries.acknowledged(id),
+        dead_letters: &drain::dead_letters(stack).await?,
+    };
+    let costs = Costs::read(Path::new(&stack.endpoints.logs), &ledger.placing)?;
+    let report = Report::new(plan, &facts, &ledger, &costs, sending);
+    step.done("judged");
+    Ok(report)
+}
+
+/// A bar that grows with what it is given to do.
+fn progress_bar(progress: &Progress) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("    {wide_bar} {pos}/{len} {per_sec}").expect("the template is well formed");
+    progress.bars().add(ProgressBar::new(0).with_style(style))
+}

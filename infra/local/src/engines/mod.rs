@@ -1,0 +1,13 @@
+//! The engines of the local stack: what stands in for DynamoDB, SQS, ElastiCache, Stripe and Lambda.
+
+pub mod aws;
+pub mod build;
+pub mod dynamodb;
+pub mod functions;
+pub mod invoker;
+pub mod ministack;
+pub mod payment;
+pub mod payment_proxy;
+pub mod ports;
+pub mod process;
+pub mod valkey;

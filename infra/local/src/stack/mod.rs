@@ -1,0 +1,287 @@
+//! The whole system on this machine: engines, table, queues, functions, event sources and gateway.
+
+mod control;
+mod endpoints;
+mod folder;
+mod idle;
+mod resources;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engines::aws::{ACCESS_KEY, JsonService, REGION};
+use crate::engines::build;
+use crate::engines::dynamodb::DynamoDb;
+use crate::engines::functions::{Functions, Settings};
+use crate::engines::invoker::Invoker;
+use crate::engines::ministack::Ministack;
+use crate::engines::payment::{self, Payment};
+use crate::engines::valkey::Valkey;
+use crate::failure::Failure;
+use crate::gateway::Gateway;
+use crate::progress::Progress;
+use crate::setup::Venv;
+use crate::sources::deliveries::Deliveries;
+use crate::sources::{Services, Sources};
+use crate::template::{Application, LocalValues, Template};
+use crate::workspace;
+use control::Control;
+pub use endpoints::Endpoints;
+use idle::Watch;
+pub use idle::{Busy, QueueDepth};
+
+/// How often the parts of a running stack are looked after.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct StackOptions {
+    /// Functions with optimisation, as they are deployed.
+    pub release: bool,
+    /// Instances of a function, where its sources can use them.
+    pub concurrency: u16,
+    /// How long an order may stay unpaid, in place of the template's default.
+    pub order_expiry_seconds: Option<u32>,
+    /// Whether there are functions, event sources and a gateway, or the engines alone.
+    pub functions: bool,
+    /// Whether functions are built and started anew when a file changes.
+    pub reload: bool,
+    /// The folder under `target/dev` for `stack.json` and the logs.
+    pub name: String,
+}
+
+impl StackOptions {
+    /// A whole stack with debug functions, four instances each, that stay as they are.
+    pub fn named(name: &str) -> Self {
+        Self {
+            release: false,
+            concurrency: 4,
+            order_expiry_seconds: None,
+            functions: true,
+            reload: false,
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A running stack. Whatever it started ends with this process, however that ends; [`Stack::stop`] ends it in order.
+pub struct Stack {
+    /// Where everything is.
+    pub endpoints: Endpoints,
+    /// What the event sources delivered.
+    pub deliveries: Arc<Deliveries>,
+    watch: Arc<Watch>,
+    folder: PathBuf,
+    engines: Engines,
+    application: Option<Running>,
+    /// Held while the stack runs.
+    _lock: File,
+}
+
+struct Engines {
+    /// Stops when it is dropped.
+    _dynamodb: DynamoDb,
+    ministack: Ministack,
+    valkey: Valkey,
+    payment: Payment,
+}
+
+struct Running {
+    gateway: Gateway,
+    control: Control,
+    sources: Sources,
+    functions: Functions,
+}
+
+impl Stack {
+    /// Starts a stack with an empty table and empty queues.
+    ///
+    /// # Errors
+    /// When a part does not start; the error says what to do.
+    pub async fn start(options: StackOptions, progress: &Progress) -> anyhow::Result<Self> {
+        let folder = workspace::stack(&options.name);
+        let lock = folder::only_one(&folder, &options.name)?;
+        let logs = folder.join("logs");
+        folder::clear_logs(&logs)?;
+        let venv = Venv::engines(progress).await?;
+        let template = Template::read(&workspace::root().join("template.yaml"))?;
+        let client = reqwest::Client::new();
+
+        let step = progress.step("engines");
+        step.note("dynoxide, ministack, valkey, localstripe");
+        let (dynamodb, ministack, valkey, payment) = tokio::try_join!(
+            DynamoDb::start(&folder),
+            Ministack::start(&venv, &client, &logs),
+            Valkey::start(&venv, &logs),
+            Payment::start(&venv, &client, &logs),
+        )?;
+        step.note("table and queues");
+        let application = template.application(&local_values(&options, ministack.url(), payment.url()))?;
+        let dynamodb_service = JsonService::dynamodb(client.clone(), dynamodb.url());
+        let sqs = JsonService::sqs(client.clone(), ministack.url());
+        let stream_arn = resources::create_table(&dynamodb_service, &application.table).await?;
+        let queues = resources::create_queues(&sqs, &application.queues).await?;
+        step.done(&format!("dynoxide, ministack, {}, localstripe", valkey.program()));
+
+        let mut endpoints = Endpoints {
+            dynamodb_url: dynamodb.url().to_owned(),
+            table: application.table.name.clone(),
+            sqs_url: ministack.url().to_owned(),
+            redis_url: valkey.url(),
+            payment_url: payment.url().to_owned(),
+            logs: logs.display().to_string(),
+            queues,
+            ..Endpoints::default()
+        };
+        let queue_urls = resources::urls_by_arn(&application.queues, &endpoints.queues);
+        let services = |invoker| Services {
+            invoker,
+            sqs: sqs.clone(),
+            streams: JsonService::streams(client.clone(), dynamodb.url()),
+            queue_urls,
+            stream_arn,
+        };
+        let running = if options.functions {
+            let started = start_application(&options, &venv, &client, &application, &mut endpoints, services, progress);
+            Some(started.await?)
+        } else {
+            None
+        };
+        let (deliveries, watch, application) = match running {
+            Some((running, watch)) => (Arc::clone(&running.sources.deliveries), watch, Some(running)),
+            None => (Arc::default(), Arc::new(Watch::engines(sqs.clone(), &application, &endpoints.queues)), None),
+        };
+        let stack = Self {
+            endpoints,
+            deliveries,
+            watch,
+            folder,
+            engines: Engines { _dynamodb: dynamodb, ministack, valkey, payment },
+            application,
+            _lock: lock,
+        };
+        stack.endpoints.write(&stack.endpoints_path())?;
+        Ok(stack)
+    }
+
+    /// The file that tells other processes where everything is.
+    pub fn endpoints_path(&self) -> PathBuf {
+        self.folder.join("stack.json")
+    }
+
+    /// `None` when nothing is under way: no request, the stream read to its end, and no message in a queue that a
+    /// function reads, delayed ones aside.
+    ///
+    /// # Errors
+    /// When SQS does not answer.
+    pub async fn idle(&self) -> anyhow::Result<Option<Busy>> {
+        self.watch.idle().await
+    }
+
+    /// How many messages each queue has, by its name in the template.
+    ///
+    /// # Errors
+    /// When SQS does not answer.
+    pub async fn queue_depths(&self) -> anyhow::Result<BTreeMap<String, QueueDepth>> {
+        self.watch.queue_depths().await
+    }
+
+    /// Returns when a part of the stack has ended that should not, with what to do about it.
+    pub async fn failure(&mut self) -> Failure {
+        loop {
+            let engines = &mut self.engines;
+            let engine = engines.ministack.failure().or_else(|| engines.valkey.failure());
+            let engine = engine.or_else(|| engines.payment.failure());
+            let functions = self.application.as_mut().and_then(|running| running.functions.failure());
+            if let Some(failure) = engine.or(functions) {
+                return failure;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Stops everything, what calls before what is called.
+    pub async fn stop(self) {
+        if let Some(running) = self.application {
+            drop(running.gateway);
+            drop(running.control);
+            running.sources.stop().await;
+            running.functions.stop().await;
+        }
+        let Engines { ministack, valkey, payment, .. } = self.engines;
+        tokio::join!(ministack.stop(), valkey.stop(), payment.stop());
+        // It may have been removed, and nobody needs it any more.
+        let _ = fs::remove_file(self.folder.join("stack.json"));
+    }
+}
+
+async fn start_application(
+    options: &StackOptions,
+    venv: &Venv,
+    client: &reqwest::Client,
+    application: &Application,
+    endpoints: &mut Endpoints,
+    services: impl FnOnce(Invoker) -> Services,
+    progress: &Progress,
+) -> anyhow::Result<(Running, Arc<Watch>)> {
+    let settings = Settings { release: options.release, reload: options.reload, concurrency: options.concurrency };
+    let step = progress.step("functions built");
+    let programs = build::functions(&application.functions, settings, &step).await?;
+    step.done(&format!("{} functions", application.functions.len()));
+
+    let step = progress.step("functions ready");
+    let logs = PathBuf::from(&endpoints.logs);
+    let shared = aws_environment(endpoints);
+    let mut functions = Functions::start(venv, &application.functions, &programs, &shared, settings, &logs).await?;
+    endpoints.functions_url = functions.url().to_owned();
+    let invoker = Invoker::new(client.clone(), functions.url(), &application.functions, options.concurrency);
+    functions.ready(&application.functions, &invoker, &step).await?;
+    let instances: usize = application.functions.iter().map(|function| function.instances(options.concurrency)).sum();
+    step.done(&format!("up to {instances} instances"));
+
+    let step = progress.step("gateway and sources");
+    let gateway = Gateway::start(&application.functions, invoker.clone()).await?;
+    let services = services(invoker);
+    let sources = Sources::start(application, &services)?;
+    let watch = Arc::new(Watch::application(&services, application, &sources, &endpoints.queues));
+    let control = Control::start(Arc::clone(&watch), Arc::clone(&sources.deliveries)).await?;
+    endpoints.api_url = gateway.url().to_owned();
+    endpoints.control_url = control.url().to_owned();
+    step.done("");
+    let running = Running { gateway, control, sources, functions };
+    Ok((running, watch))
+}
+
+/// What stands in for the parameters and secrets of a deployment.
+fn local_values(options: &StackOptions, sqs_url: &str, payment_url: &str) -> LocalValues {
+    let mut parameters = BTreeMap::from([
+        ("StripeApiUrl".to_owned(), payment_url.to_owned()),
+        ("StripeSecretKey".to_owned(), payment::SECRET_KEY.to_owned()),
+    ]);
+    if let Some(seconds) = options.order_expiry_seconds {
+        parameters.insert("OrderExpirySeconds".to_owned(), seconds.to_string());
+    }
+    LocalValues {
+        parameters,
+        sqs_url: sqs_url.to_owned(),
+        generated_secret: format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>()),
+    }
+}
+
+/// What every function needs to find the engines in place of AWS.
+fn aws_environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
+    [
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &endpoints.dynamodb_url),
+        ("AWS_ENDPOINT_URL_SQS", &endpoints.sqs_url),
+        ("REDIS_URL", &endpoints.redis_url),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}

@@ -1,0 +1,225 @@
+//! What a template describes, in the terms of the services that this tool plays.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::schedule::Recurrence;
+
+/// The parts of a template that are played locally.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// In the order of their logical ids, as all below.
+    pub functions: Vec<Function>,
+    /// The one table.
+    pub table: Table,
+    /// Dead letter queues included.
+    pub queues: Vec<Queue>,
+}
+
+/// A Lambda function and what invokes it.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its package and binary: the last part of its `CodeUri`.
+    pub name: String,
+    /// Its environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// When Lambda gives up on an invocation.
+    pub timeout: Duration,
+    /// In MiB.
+    pub memory: u64,
+    /// Its routes of the HTTP API.
+    pub routes: Vec<Route>,
+    /// Its event-source mappings of queues.
+    pub queues: Vec<QueueMapping>,
+    /// Its event-source mappings of table streams.
+    pub streams: Vec<StreamMapping>,
+    /// Its schedules.
+    pub schedules: Vec<ScheduleRule>,
+}
+
+impl Function {
+    /// How many instances its sources can use at once, where `concurrency` are to be had.
+    pub fn instances(&self, concurrency: u16) -> usize {
+        let limit = usize::from(concurrency.max(1));
+        if !self.routes.is_empty() {
+            return limit;
+        }
+        let queues = self.queues.iter().map(|queue| queue.scaling_config.maximum_concurrency.unwrap_or(limit));
+        let streams = self.streams.iter().map(|stream| stream.parallelization_factor);
+        let schedules = usize::from(!self.schedules.is_empty());
+        (queues.sum::<usize>() + streams.sum::<usize>() + schedules).clamp(1, limit)
+    }
+}
+
+/// A route of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// In upper case; `ANY` for all.
+    pub method: String,
+    /// With variables as in `/orders/{order_id}`.
+    pub path: String,
+    /// Whether a valid token is needed.
+    pub authorized: bool,
+    /// A token needs one of these, if there are any.
+    pub scopes: Vec<String>,
+}
+
+/// An event-source mapping of a queue.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct QueueMapping {
+    /// The ARN of the queue.
+    pub queue: String,
+    /// The most messages a batch has.
+    #[serde(default = "ten", deserialize_with = "lenient")]
+    pub batch_size: usize,
+    /// How long a batch may take to fill, in seconds.
+    #[serde(default, deserialize_with = "lenient")]
+    pub maximum_batching_window_in_seconds: u64,
+    /// `ReportBatchItemFailures` or nothing.
+    #[serde(default)]
+    pub function_response_types: Vec<String>,
+    /// How many batches may be under way at once.
+    #[serde(default)]
+    pub scaling_config: ScalingConfig,
+    /// Which messages count.
+    #[serde(default)]
+    pub filter_criteria: FilterCriteria,
+}
+
+/// The limit of a queue's mapping.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ScalingConfig {
+    /// At most so many batches at once.
+    #[serde(default, deserialize_with = "lenient_option")]
+    pub maximum_concurrency: Option<usize>,
+}
+
+/// An event-source mapping of a table's stream.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct StreamMapping {
+    /// The most records a batch has.
+    #[serde(default = "hundred", deserialize_with = "lenient")]
+    pub batch_size: usize,
+    /// How many batches of a shard may be under way at once. Records of one partition key stay in order.
+    #[serde(default = "one", deserialize_with = "lenient")]
+    pub parallelization_factor: usize,
+    /// `None` retries for as long as the stream keeps the record.
+    #[serde(default, deserialize_with = "lenient_option")]
+    pub maximum_retry_attempts: Option<i64>,
+    /// `None` has no limit.
+    #[serde(default, deserialize_with = "lenient_option")]
+    pub maximum_record_age_in_seconds: Option<i64>,
+    /// Whether a failed batch is split in two.
+    #[serde(default, deserialize_with = "lenient")]
+    pub bisect_batch_on_function_error: bool,
+    /// `ReportBatchItemFailures` or nothing.
+    #[serde(default)]
+    pub function_response_types: Vec<String>,
+    /// Which records count.
+    #[serde(default)]
+    pub filter_criteria: FilterCriteria,
+    /// Where discarded batches are reported.
+    #[serde(default)]
+    pub destination_config: DestinationConfig,
+}
+
+/// Filters of an event-source mapping; an event passes if it passes any.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FilterCriteria {
+    /// None let everything pass.
+    #[serde(default)]
+    pub filters: Vec<Filter>,
+}
+
+/// One filter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Filter {
+    /// An event pattern, as JSON text.
+    pub pattern: String,
+}
+
+/// Destinations of an event-source mapping.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DestinationConfig {
+    /// Where discarded batches are reported.
+    pub on_failure: Option<Destination>,
+}
+
+/// A destination.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Destination {
+    /// The ARN of a queue.
+    pub destination: String,
+}
+
+/// A schedule.
+#[derive(Clone, Debug)]
+pub struct ScheduleRule {
+    /// When it is due.
+    pub recurrence: Recurrence,
+    /// The event, as JSON text, or `None` for EventBridge's own.
+    pub input: Option<String>,
+}
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// The request that creates it.
+    pub create: Value,
+    /// The attribute with the instant after which an item may be forgotten.
+    pub ttl_attribute: Option<String>,
+}
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its name in SQS.
+    pub name: String,
+    /// Its ARN.
+    pub arn: String,
+    /// Its attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn ten() -> usize {
+    10
+}
+
+fn hundred() -> usize {
+    100
+}
+
+/// Takes a value or its text: CloudFormation makes no difference.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let bare = match &value {
+        Value::String(text) => serde_json::from_str(text).unwrap_or(value),
+        _ => value,
+    };
+    serde_json::from_value(bare).map_err(D::Error::custom)
+}
+
+fn lenient_option<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    lenient(deserializer).map(Some)
+}
