@@ -1,0 +1,177 @@
+//! Faults on the wire to AWS: calls that are not applied, calls that are applied but look failed, and guards that are
+//! taken away.
+
+use aws_smithy_http_client::Builder;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The service fails before it applies the call.
+    Before,
+    /// The service applies the call, and its answer is lost.
+    After,
+    /// The service refuses the call because there are too many.
+    Throttled,
+    /// Another transaction is at the same items. Calls that are not transactions are throttled.
+    Conflict,
+}
+
+impl Way {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Throttled, Self::Conflict];
+}
+
+/// Takes guards away: may rewrite a request, by the name of its operation.
+type Rewrite = Box<dyn Fn(&str, &mut Value) + Send + Sync>;
+
+/// The wire: counts calls, and lets one of them fail.
+///
+/// A call is one operation with the SDK's own retries of it, which all fail alike: what is tested is our handling.
+#[derive(Default)]
+pub struct Wire {
+    state: Mutex<State>,
+    rewrite: Mutex<Option<Rewrite>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The position of each call since the counting began, by its invocation id.
+    positions: HashMap<String, usize>,
+    counting: bool,
+    fault: Option<(usize, Way)>,
+    fired: bool,
+}
+
+impl Wire {
+    /// Counts calls from here on, and lets the one at `fault`'s position fail, if any.
+    pub fn count(&self, fault: Option<(usize, Way)>) {
+        *self.state.lock().expect("no test panics while it holds this") =
+            State { counting: true, fault, ..State::default() };
+    }
+
+    /// Stops counting; how many calls there were, and whether the fault was met.
+    pub fn counted(&self) -> (usize, bool) {
+        let state = std::mem::take(&mut *self.state.lock().expect("no test panics while it holds this"));
+        (state.positions.len(), state.fired)
+    }
+
+    /// Rewrites requests from here on.
+    pub fn rewrite(&self, rewrite: impl Fn(&str, &mut Value) + Send + Sync + 'static) {
+        *self.rewrite.lock().expect("no test panics while it holds this") = Some(Box::new(rewrite));
+    }
+
+    /// Whether the next call that is not made over AWS's wire, such as one to the payment provider, is to fail.
+    pub fn outside_call(&self) -> Option<Way> {
+        let mut state = self.state.lock().expect("no test panics while it holds this");
+        let id = format!("outside-{}", state.positions.len());
+        state.way_of(id)
+    }
+
+    /// An HTTP client over this wire.
+    pub fn client(self: Arc<Self>) -> SharedHttpClient {
+        // Connections belong to the runtime of their test, so each wire has its own.
+        let http = Builder::new().build_http();
+        http_client_fn(move |settings: &HttpConnectorSettings, components| {
+            let inner = http.http_connector(settings, components);
+            SharedHttpConnector::new(FaultyConnector { wire: Arc::clone(&self), inner })
+        })
+    }
+
+    fn way_of(&self, request: &HttpRequest) -> Option<Way> {
+        let id = request.headers().get("amz-sdk-invocation-id").unwrap_or_default().to_owned();
+        self.state.lock().expect("no test panics while it holds this").way_of(id)
+    }
+
+    fn rewritten(&self, request: &mut HttpRequest) {
+        let rewrite = self.rewrite.lock().expect("no test panics while it holds this");
+        let Some(rewrite) = &*rewrite else { return };
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let body = request.body().bytes().unwrap_or_default();
+        let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
+        rewrite(&operation, &mut json);
+        let body = json.to_string();
+        request.headers_mut().insert("content-length", body.len().to_string());
+        *request.body_mut() = SdkBody::from(body);
+    }
+}
+
+impl State {
+    fn way_of(&mut self, id: String) -> Option<Way> {
+        if !self.counting {
+            return None;
+        }
+        let next = self.positions.len();
+        let position = *self.positions.entry(id).or_insert(next);
+        let way = self.fault.filter(|(at, _)| *at == position).map(|(_, way)| way);
+        self.fired |= way.is_some();
+        way
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+#[derive(Debug)]
+struct FaultyConnector {
+    wire: Arc<Wire>,
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for FaultyConnector {
+    fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
+        self.wire.rewritten(&mut request);
+        let way = self.wire.way_of(&request);
+        let transaction_items = transaction_items(&request);
+        let sent = match way {
+            None | Some(Way::After) => Some(self.inner.call(request)),
+            Some(_) => None,
+        };
+        HttpConnectorFuture::new(async move {
+            let answer = match sent {
+                Some(sent) => Some(sent.await?),
+                None => None,
+            };
+            match (way, answer) {
+                (None, Some(answer)) => Ok(answer),
+                (Some(Way::Conflict), _) if transaction_items > 0 => Ok(conflict(transaction_items)),
+                (Some(Way::Throttled | Way::Conflict), _) => {
+                    Ok(error(400, json!({"__type": "com.amazonaws#ThrottlingException", "message": "injected"})))
+                }
+                _ => Ok(error(500, json!({"__type": "com.amazonaws#InternalServerError", "message": "injected"}))),
+            }
+        })
+    }
+}
+
+fn transaction_items(request: &HttpRequest) -> usize {
+    let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+    body["TransactItems"].as_array().map_or(0, Vec::len)
+}
+
+fn conflict(items: usize) -> HttpResponse {
+    let mut reasons = vec![json!({"Code": "None"}); items];
+    reasons[items - 1] = json!({"Code": "TransactionConflict", "Message": "injected"});
+    error(
+        400,
+        json!({"__type": "com.amazonaws#TransactionCanceledException", "Message": "injected", "CancellationReasons": reasons}),
+    )
+}
+
+fn error(status: u16, body: Value) -> HttpResponse {
+    let status = status.try_into().expect("statuses of this file are valid");
+    HttpResponse::new(status, SdkBody::from(body.to_string()))
+}

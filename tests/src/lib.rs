@@ -1,0 +1,9 @@
+//! The test harness: real engines, the functions in this process, faults, and the laws afterwards.
+
+pub mod back_office;
+pub mod clock;
+pub mod endpoints;
+pub mod engine;
+pub mod faults;
+pub mod requests;
+pub mod shop;

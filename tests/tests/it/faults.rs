@@ -1,0 +1,147 @@
+//! Every AWS call and every provider call of placing, relaying and paying fails in turn, in every way; afterwards the
+//! caller retries, messages are delivered again, maintenance sweeps, and the laws hold.
+
+use holdfast_tests::back_office::BackOffice;
+use holdfast_tests::clock::TestClock;
+use holdfast_tests::engine::Engine;
+use holdfast_tests::faults::Way;
+use holdfast_tests::requests::{Request, Who, order_of};
+use holdfast_tests::shop::Shop;
+use jiff::SignedDuration;
+use maintenance::Job;
+use serde_json::json;
+
+/// How an order's story goes on after it is placed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Story {
+    /// It is paid.
+    Paid,
+    /// The provider declines, and the stock goes back.
+    Declined,
+    /// It is cancelled after it was paid, and the authorisation is voided.
+    Cancelled,
+}
+
+/// The stage in which a call fails.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    Placing,
+    Cancelling,
+    Relaying,
+    Working,
+}
+
+#[tokio::test]
+async fn out_1_and_pay_2_hold_whatever_call_fails_on_the_way_to_paid() {
+    every_fault(Story::Paid, &[Stage::Placing, Stage::Relaying, Stage::Working]).await;
+}
+
+#[tokio::test]
+async fn pay_3_holds_whatever_call_fails_on_the_way_to_declined() {
+    every_fault(Story::Declined, &[Stage::Working]).await;
+}
+
+#[tokio::test]
+async fn pay_1_holds_whatever_call_fails_on_the_way_to_voided() {
+    every_fault(Story::Cancelled, &[Stage::Cancelling, Stage::Working]).await;
+}
+
+async fn every_fault(story: Story, stages: &[Stage]) {
+    for stage in stages {
+        let (calls, _) = Box::pin(tell(story, *stage, None)).await;
+        assert!(calls > 0, "{stage:?} makes no call");
+        for position in 0..calls {
+            for way in Way::ALL {
+                let (_, met) = Box::pin(tell(story, *stage, Some((position, way)))).await;
+                assert!(met, "{story:?}: call {position} of {stage:?} was not made");
+            }
+        }
+    }
+}
+
+/// Tells a story with one fault; how many calls the stage made, and whether the fault was met.
+async fn tell(story: Story, stage: Stage, fault: Option<(usize, Way)>) -> (usize, bool) {
+    let shop = Shop::over(Engine::embedded().await, TestClock::present());
+    let back = BackOffice::open(&shop.engine, &shop.clock).await;
+    let wire = &shop.engine.wire;
+    shop.sell("mug", 5).await;
+    let who = Who::customer("c-1");
+    let mut body = order_of("mug", 2);
+    body["payment_method"] =
+        json!(if story == Story::Declined { "pm_card_chargeCustomerFail" } else { "pm_card_visa" });
+    let mut counted = (0, false);
+    let mut count = |now: Stage, begins: bool| {
+        if now == stage && begins {
+            wire.count(fault);
+        } else if now == stage {
+            counted = wire.counted();
+        }
+    };
+
+    count(Stage::Placing, true);
+    // The provider is shared by all tests and knows orders by their ids: keys are the test's own.
+    let request = Request::post("/orders", &body).key(&shop.engine.table);
+    let mut placed = request.send(&shop.orders, Some(&who)).await;
+    count(Stage::Placing, false);
+    for _ in 0..3 {
+        if matches!(placed.status, 200 | 201) {
+            break;
+        }
+        assert!(placed.status >= 500 && !placed.header("retry-after").is_empty(), "{placed:?}");
+        placed = request.send(&shop.orders, Some(&who)).await;
+    }
+    assert!(matches!(placed.status, 200 | 201), "{fault:?}: {placed:?}");
+
+    if story == Story::Cancelled {
+        back.drain().await;
+        count(Stage::Cancelling, true);
+        let path = format!("/orders/{}/cancel", placed.body["order_id"].as_str().unwrap());
+        let cancel = Request::post(&path, &json!({}));
+        let mut cancelled = cancel.send(&shop.orders, Some(&who)).await;
+        count(Stage::Cancelling, false);
+        if cancelled.status >= 500 {
+            cancelled = cancel.send(&shop.orders, Some(&who)).await;
+        }
+        assert_eq!(cancelled.body["state"], "cancelled", "{fault:?}: {cancelled:?}");
+    }
+
+    count(Stage::Relaying, true);
+    back.relay().await;
+    count(Stage::Relaying, false);
+    count(Stage::Working, true);
+    for _ in 0..3 {
+        back.work().await;
+        back.relay().await;
+    }
+    count(Stage::Working, false);
+    // What the relay kept is due after half a minute.
+    back.drain().await;
+    shop.clock.advance(SignedDuration::from_mins(1));
+    back.maintain(Job::OutboxSweep).await;
+    back.drain().await;
+
+    judge(story, &shop, &back, &format!("{stage:?} {fault:?}")).await;
+    counted
+}
+
+async fn judge(story: Story, shop: &Shop, back: &BackOffice, case: &str) {
+    let evidence = shop.engine.evidence().await;
+    for law in holdfast_local::demo::laws::of_table(&evidence) {
+        assert!(law.holds, "{case}: {}: {}", law.name, law.detail);
+    }
+    let [order] = &evidence.orders[..] else { panic!("{case}: {} orders", evidence.orders.len()) };
+    let (state, payment, available) = match story {
+        Story::Paid => ("paid", "authorised", 3),
+        Story::Declined => ("payment_failed", "declined", 5),
+        Story::Cancelled => ("cancelled", "voided", 5),
+    };
+    assert_eq!((order.state.as_str(), order.payment.as_str()), (state, payment), "{case}: {:?}", order.history);
+    assert_eq!(shop.available("mug").await, available, "{case}");
+    assert!(evidence.outbox.is_empty(), "{case}: {:?}", evidence.outbox);
+    let done = back.events_done();
+    for version in 1..=order.version {
+        let id = format!("{}/{version}", order.id);
+        assert!(done.contains_key(&id), "{case}: event {id} was not done: {done:?}");
+    }
+    assert_eq!(back.authorisations(&order.id).await, 1, "{case}: the provider was charged more than once");
+}

@@ -1,0 +1,224 @@
+//! Relay, worker and maintenance: events late, twice and reversed; timers; what cannot be read.
+
+use holdfast_tests::back_office::BackOffice;
+use holdfast_tests::clock::TestClock;
+use holdfast_tests::engine::Engine;
+use holdfast_tests::requests::{Request, Who, order_of};
+use holdfast_tests::shop::Shop;
+use jiff::SignedDuration;
+use maintenance::Job;
+use serde_json::{Value, json};
+
+async fn open() -> (Shop, BackOffice) {
+    let shop = Shop::over(Engine::embedded().await, TestClock::present());
+    let back = BackOffice::open(&shop.engine, &shop.clock).await;
+    shop.sell("mug", 10).await;
+    (shop, back)
+}
+
+async fn place(shop: &Shop, key: &str, method: &str) -> String {
+    let mut body = order_of("mug", 2);
+    body["payment_method"] = json!(method);
+    // The provider is shared by all tests and knows orders by their ids: keys are the test's own.
+    let key = format!("{key}-{}", shop.engine.table);
+    let order = Request::post("/orders", &body).key(&key).send(&shop.orders, Some(&Who::customer("c-1"))).await;
+    assert_eq!(order.status, 201, "{order:?}");
+    order.body["order_id"].as_str().unwrap().to_owned()
+}
+
+async fn read(shop: &Shop, id: &str) -> Value {
+    Request::get(&format!("/orders/{id}")).send(&shop.orders, Some(&Who::customer("c-1"))).await.body
+}
+
+/// An event of an order, as the relay writes it.
+fn event(id: &str, kind: &str, version: u64, due_at: i64) -> String {
+    json!({
+        "specversion": "1.0", "id": format!("{id}/{version}"), "source": "/tenants/acme/orders", "type": kind,
+        "subject": id, "time": "2026-01-01T00:00:00Z", "datacontenttype": "application/json",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "correlationid": "c",
+        "data": {"tenant": "acme", "order_id": id, "version": version, "state": "placed", "due_at": due_at},
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn an_order_becomes_paid_and_every_version_has_its_event() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    back.drain().await;
+    let order = read(&shop, &id).await;
+    assert_eq!((&order["state"], &order["payment"]["status"]), (&json!("paid"), &json!("authorised")));
+    let kinds: Vec<_> =
+        order["history"].as_array().unwrap().iter().map(|entry| entry["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["placed", "payment_started", "paid"]);
+    let done = back.events_done();
+    assert!((1..=3).all(|version| done[&format!("{id}/{version}")] == 1), "{done:?}");
+    shop.laws_hold().await;
+}
+
+#[tokio::test]
+async fn a_free_order_is_paid_without_the_provider() {
+    let (shop, back) = open().await;
+    shop.price("mug", 0).await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    back.drain().await;
+    assert_eq!(read(&shop, &id).await["state"], "paid");
+    assert_eq!(back.authorisations(&id).await, 0);
+    shop.laws_hold().await;
+}
+
+#[tokio::test]
+async fn pay_3_a_declined_order_gives_its_stock_back() {
+    let (shop, back) = open().await;
+    for (key, method) in [("k-1", "pm_card_chargeCustomerFail"), ("k-2", "pm_unknown")] {
+        let id = place(&shop, key, method).await;
+        back.drain().await;
+        let order = read(&shop, &id).await;
+        assert_eq!((&order["state"], &order["payment"]["status"]), (&json!("payment_failed"), &json!("declined")));
+        assert!(order["payment"]["decline"].is_string(), "{order}");
+    }
+    assert_eq!(shop.available("mug").await, 10);
+    shop.laws_hold().await;
+}
+
+#[tokio::test]
+async fn ord_13_an_unpaid_order_expires_once_and_not_before_its_time() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    let due = shop.clock.clone().clock().now().as_millisecond() + 15 * 60_000;
+    let timer = |due_at| event(&id, "com.holdfast.timer.order_expiry", 1, due_at);
+    // A timer that says it is due, before the order is.
+    back.send(&timer(0)).await;
+    back.work().await;
+    assert_eq!(read(&shop, &id).await["state"], "placed");
+    shop.clock.advance(SignedDuration::from_mins(15));
+    for _ in 0..3 {
+        back.send(&timer(due)).await;
+    }
+    back.work().await;
+    let order = read(&shop, &id).await;
+    assert_eq!((&order["state"], &order["version"]), (&json!("expired"), &json!(2)));
+    assert_eq!(shop.available("mug").await, 10);
+    back.drain().await;
+    // The late `placed` event asks nobody for money.
+    assert_eq!(back.authorisations(&id).await, 0);
+    shop.laws_hold().await;
+}
+
+#[tokio::test]
+async fn ord_13_a_timer_that_comes_early_is_sent_on() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    let due = shop.clock.clone().clock().now().as_millisecond() + 1_000;
+    back.send(&event(&id, "com.holdfast.timer.order_expiry", 1, due)).await;
+    assert!(back.work().await, "the timer was not delivered");
+    assert!(!back.work().await, "the timer was sent on without a delay");
+    shop.clock.advance(SignedDuration::from_mins(16));
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    assert!(back.work().await, "the timer did not come back");
+    assert_eq!(read(&shop, &id).await["state"], "expired");
+}
+
+#[tokio::test]
+async fn ord_13_a_payment_that_is_authorised_after_the_expiry_is_voided() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    // The attempt begins, the provider authorises it, and the answer is lost.
+    shop.engine.wire.count(None);
+    back.relay().await;
+    shop.engine.wire.count(Some((2, holdfast_tests::faults::Way::After)));
+    back.work().await;
+    assert!(shop.engine.wire.counted().1, "no call was lost");
+    assert_eq!(read(&shop, &id).await["payment"]["status"], "started");
+    assert_eq!(back.authorisations(&id).await, 1);
+    // The order expires before the message comes again.
+    shop.clock.advance(SignedDuration::from_mins(16));
+    back.maintain(Job::LateHolds).await;
+    shop.clock.advance(SignedDuration::from_mins(16));
+    back.maintain(Job::LateHolds).await;
+    back.drain().await;
+    let order = read(&shop, &id).await;
+    assert_eq!((&order["state"], &order["payment"]["status"]), (&json!("expired"), &json!("voided")), "{order}");
+    assert_eq!(back.authorisations(&id).await, 1);
+    assert_eq!(shop.available("mug").await, 10);
+    shop.laws_hold().await;
+}
+
+#[tokio::test]
+async fn out_5_events_may_come_twice_reversed_and_late() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    for (kind, version) in [("paid", 3), ("payment_started", 2), ("placed", 1), ("cancelled", 9), ("placed", 1)] {
+        back.send(&event(&id, &format!("com.holdfast.order.{kind}"), version, 0)).await;
+    }
+    back.drain().await;
+    let order = read(&shop, &id).await;
+    assert_eq!((&order["state"], &order["version"]), (&json!("paid"), &json!(3)));
+    assert_eq!(back.authorisations(&id).await, 1);
+    shop.laws_hold().await;
+}
+
+#[tokio::test]
+async fn out_5_what_cannot_be_read_does_not_fail_its_neighbours() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    let unknown = "822b8224-07ef-8495-88e0-f8b7b79d9970";
+    let poison = [
+        "nonsense".to_owned(),
+        "{}".to_owned(),
+        event(&id, "com.holdfast.order.exploded", 1, 0),
+        event(&id, "com.holdfast.order.placed", 1, 0).replace("\"1.0\"", "\"2.0\""),
+        event(unknown, "com.holdfast.order.placed", 1, 0),
+        event(&id, "com.holdfast.order.placed", 1, 0).replace("\"acme\"", "\"other\""),
+    ];
+    for body in &poison {
+        back.send(body).await;
+    }
+    back.relay().await;
+    for _ in 0..5 {
+        back.work().await;
+        back.relay().await;
+    }
+    assert_eq!(read(&shop, &id).await["state"], "paid");
+    assert!(!back.events_done().contains_key(""), "a message that is no event was taken for done");
+    assert!(!back.events_done().contains_key(&format!("{unknown}/1")));
+}
+
+#[tokio::test]
+async fn out_2_an_event_that_stays_unpublished_is_retried_and_then_dead() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    // The queue takes nothing: the relay keeps both the event and the timer, and goes on.
+    shop.engine.wire.rewrite(|operation, request| {
+        if operation == "SendMessageBatch" {
+            request["QueueUrl"] = json!("http://127.0.0.1/000000000000/there-is-no-such-queue");
+        }
+    });
+    back.relay().await;
+    assert_eq!(shop.engine.evidence().await.outbox.len(), 2);
+    let mut reports = Vec::new();
+    for _ in 0..3 {
+        shop.clock.advance(SignedDuration::from_mins(5));
+        reports.push(back.maintain(Job::OutboxSweep).await);
+    }
+    let counts: Vec<_> = reports.iter().map(|report| (report.seen, report.waiting, report.dead)).collect();
+    assert_eq!(counts, [(2, 2, 0), (2, 2, 0), (2, 0, 2)]);
+    let outbox = shop.engine.evidence().await.outbox;
+    assert!(outbox.iter().all(|entry| entry.starts_with("outbox#dead/")), "{outbox:?}");
+    assert!(outbox.iter().any(|entry| entry.ends_with(&format!("{id}/1"))), "{outbox:?}");
+}
+
+#[tokio::test]
+async fn ord_13_maintenance_finds_orders_whose_timer_was_lost() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    shop.clock.advance(SignedDuration::from_mins(20));
+    assert_eq!(back.maintain(Job::LateHolds).await.published, 0, "within the grace, timers have their chance");
+    shop.clock.advance(SignedDuration::from_mins(20));
+    let report = back.maintain(Job::LateHolds).await;
+    assert_eq!((report.seen, report.published), (1, 1));
+    back.work().await;
+    assert_eq!(read(&shop, &id).await["state"], "expired");
+    assert_eq!(back.maintain(Job::LateHolds).await.published, 0);
+    shop.laws_hold().await;
+}

@@ -1,0 +1,219 @@
+//! What neither linter sees in `template.yaml`: misspelt properties of events, and names that the code spells otherwise.
+
+use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, TenantId};
+use holdfast_runtime::config::{COMMON, VARIABLES};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The template with its intrinsic functions reduced to their arguments: `!Ref Table` reads `"Table"`.
+fn template() -> Value {
+    fn plain(yaml: serde_norway::Value) -> Value {
+        use serde_norway::Value as Y;
+        match yaml {
+            Y::Tagged(tagged) => plain(tagged.value),
+            Y::Sequence(items) => items.into_iter().map(plain).collect(),
+            Y::Mapping(entries) => {
+                let named = |(name, value): (Y, Y)| (name.as_str().expect("names are text").to_owned(), plain(value));
+                Value::Object(entries.into_iter().map(named).collect())
+            }
+            scalar => serde_json::to_value(scalar).expect("scalars are JSON"),
+        }
+    }
+    let text = std::fs::read_to_string(root().join("template.yaml")).expect("the template is there");
+    plain(serde_norway::from_str(&text).expect("the template is YAML"))
+}
+
+fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    value.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not text"))
+}
+
+/// The functions by the name of their crate.
+fn functions(template: &Value) -> BTreeMap<String, Value> {
+    let resources = entries(&template["Resources"]).map(|(_, resource)| resource);
+    let functions = resources.filter(|resource| resource["Type"] == "AWS::Serverless::Function");
+    let named = functions.map(|function| {
+        let code = text(&function["Properties"]["CodeUri"]).strip_prefix("functions/");
+        (code.expect("code lives in functions/").to_owned(), function.clone())
+    });
+    named.collect()
+}
+
+/// The published schema of SAM, printed by the translator that the linters of `cargo dev test` are made of.
+fn sam_schema() -> Value {
+    const PRINT: &str = "import json; from samtranslator.internal.schema_source.schema import SamModel, get_schema; \
+                         print(json.dumps(get_schema(SamModel)))";
+    let python = root().join("target/dev/venv-lint/bin/python");
+    let missing = "`cargo dev test` makes the environment of the template's linters; run that first";
+    let output = Command::new(&python).args(["-c", PRINT]).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}; {missing}", python.display()));
+    assert!(output.status.success(), "{}; {missing}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("the schema is JSON")
+}
+
+/// The definitions a schema stands for, through references and alternatives.
+fn alternatives<'a>(schema: &'a Value, node: &'a Value) -> Vec<&'a Value> {
+    if let Some(name) = node["$ref"].as_str() {
+        let name = name.trim_start_matches("#/definitions/");
+        return alternatives(schema, &schema["definitions"][name]);
+    }
+    let several = ["anyOf", "allOf", "oneOf"].into_iter().filter_map(|kind| node[kind].as_array()).flatten();
+    let several: Vec<_> = several.flat_map(|choice| alternatives(schema, choice)).collect();
+    if several.is_empty() { vec![node] } else { several }
+}
+
+/// The paths of the names in `value` that no alternative of `node` knows. What the schema passes on to CloudFormation
+/// unread is not looked into: the linters check that after the transformation.
+fn unknown_names(schema: &Value, node: &Value, path: &str, value: &Value) -> Vec<String> {
+    let closed = alternatives(schema, node).into_iter().filter(|choice| choice["properties"].is_object());
+    let closed: Vec<_> = closed.collect();
+    if closed.is_empty() {
+        return Vec::new();
+    }
+    let mut unknown = Vec::new();
+    for (name, inner) in entries(value) {
+        let path = format!("{path}.{name}");
+        match closed.iter().find_map(|choice| choice["properties"].get(name)) {
+            Some(node) => unknown.extend(unknown_names(schema, node, &path, inner)),
+            None => unknown.push(path),
+        }
+    }
+    unknown
+}
+
+/// The paths of the properties of a function's events that SAM does not know and would leave out in silence.
+fn unknown_event_properties(schema: &Value, events: &Value) -> Vec<String> {
+    let function = "samtranslator__internal__schema_source__aws_serverless_function__Properties";
+    let node = &schema["definitions"][function]["properties"]["Events"]["additionalProperties"];
+    let kinds = alternatives(schema, node);
+    let mut unknown = Vec::new();
+    for (name, event) in entries(events) {
+        let kind = kinds.iter().find(|kind| kind["properties"]["Type"]["enum"][0] == event["Type"]);
+        match kind {
+            Some(kind) => unknown.extend(unknown_names(schema, kind, name, event)),
+            None => unknown.push(format!("{name}.Type {}", event["Type"])),
+        }
+    }
+    unknown
+}
+
+#[test]
+fn every_event_property_is_one_that_sam_knows() {
+    let (schema, template) = (sam_schema(), template());
+    let mut events = 0;
+    for (name, function) in functions(&template) {
+        let unknown = unknown_event_properties(&schema, &function["Properties"]["Events"]);
+        assert!(unknown.is_empty(), "{name}: unknown to SAM: {unknown:?}");
+        events += entries(&function["Properties"]["Events"]).count();
+    }
+    assert!(events >= 12, "only {events} events were found");
+}
+
+#[test]
+fn a_misspelt_event_property_is_found() {
+    let events = serde_json::json!({
+        "Changes": {"Type": "DynamoDB", "Properties": {"Stream": "s", "StartingPosition": "LATEST", "MaximumRetries": 1}},
+        "Place": {"Type": "HttpApi", "Properties": {"Auth": {"AuthorisationScopes": ["orders"]}}},
+        "Sweep": {"Type": "Timer", "Properties": {}},
+    });
+    let unknown = unknown_event_properties(&sam_schema(), &events);
+    let expected =
+        ["Changes.Properties.MaximumRetries", "Place.Properties.Auth.AuthorisationScopes", "Sweep.Type \"Timer\""];
+    assert_eq!(unknown, expected);
+}
+
+#[test]
+fn the_template_sets_exactly_the_variables_that_the_code_reads() {
+    let template = template();
+    let names = |variables: &Value| entries(variables).map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>();
+    let global = names(&template["Globals"]["Function"]["Environment"]["Variables"]);
+    for (name, function) in functions(&template) {
+        let set = &global | &names(&function["Properties"]["Environment"]["Variables"]);
+        let own = VARIABLES.iter().find(|(function, _)| *function == name);
+        let (_, own) = own.unwrap_or_else(|| panic!("the code names no variables of {name}"));
+        let read = own.iter().chain(COMMON).map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(set, read, "variables of {name}: in the template (left), in the code (right)");
+    }
+    assert_eq!(functions(&template).len(), VARIABLES.len());
+}
+
+/// The routes of a function as (method, path).
+fn routes(function: &Value) -> BTreeSet<(String, String)> {
+    let events = entries(&function["Properties"]["Events"]).map(|(_, event)| event);
+    let http = events.filter(|event| event["Type"] == "HttpApi").map(|event| &event["Properties"]);
+    http.map(|route| (text(&route["Method"]).to_owned(), text(&route["Path"]).to_owned())).collect()
+}
+
+#[test]
+fn the_template_routes_exactly_what_the_functions_serve() {
+    let functions = functions(&template());
+    for (name, served) in [("orders", orders::ROUTES), ("inventory", inventory::ROUTES), ("catalog", catalog::ROUTES)] {
+        let served = served.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned()));
+        assert_eq!(routes(&functions[name]), served.collect(), "routes of {name}: in the template (left), in the code");
+    }
+}
+
+#[test]
+fn every_route_asks_for_a_scope() {
+    for (name, function) in functions(&template()) {
+        for (event, entry) in entries(&function["Properties"]["Events"]).filter(|(_, event)| event["Type"] == "HttpApi")
+        {
+            let scopes = entry["Properties"]["Auth"]["AuthorizationScopes"].as_array();
+            assert!(scopes.is_some_and(|scopes| !scopes.is_empty()), "{name}: {event} is open to any token");
+        }
+    }
+}
+
+#[test]
+fn a_message_stays_hidden_for_six_times_the_workers_timeout() {
+    let template = template();
+    let hidden = template["Resources"]["OrderEventsQueue"]["Properties"]["VisibilityTimeout"].as_u64();
+    let timeout = functions(&template)["order-worker"]["Properties"]["Timeout"].as_u64();
+    assert!(hidden.expect("a number") >= 6 * timeout.expect("a number"), "{hidden:?} against {timeout:?} seconds");
+}
+
+#[test]
+fn sample_requests_go_to_routes_of_the_template() {
+    for (name, function) in functions(&template()) {
+        let folder = root().join("events").join(&name);
+        let samples: Vec<_> = std::fs::read_dir(&folder).unwrap_or_else(|_| panic!("no samples for {name}")).collect();
+        assert!(!samples.is_empty(), "no samples for {name}");
+        for sample in samples {
+            let path = sample.expect("the folder can be read").path();
+            let sample = std::fs::read(&path).expect("the sample can be read");
+            let sample: Value = serde_json::from_slice(&sample).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            if let Some((method, route)) = sample["routeKey"].as_str().and_then(|key| key.split_once(' ')) {
+                let routes = routes(&function);
+                assert!(
+                    routes.contains(&(method.to_owned(), route.to_owned())),
+                    "{}: not in {routes:?}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn samples_are_about_the_order_that_the_first_of_them_places() {
+    let sample = |path: &str| std::fs::read_to_string(root().join("events").join(path)).expect("the sample is there");
+    let place: Value = serde_json::from_str(&sample("orders/place.json")).expect("the sample is JSON");
+    let (claims, key) = (&place["requestContext"]["authorizer"]["jwt"]["claims"], &place["headers"]["idempotency-key"]);
+    let (tenant, customer) = (TenantId::parse(text(&claims["tenant"])), CustomerId::parse(text(&claims["sub"])));
+    let key = IdempotencyKey::parse(text(key)).expect("the key can be used");
+    let order = OrderId::derive(&tenant.expect("a tenant"), &customer.expect("a customer"), &key).to_string();
+    let worker = ["order-placed", "order-expiry", "malformed-in-batch"].map(|name| format!("order-worker/{name}.json"));
+    let others = ["orders/get.json", "orders/cancel.json", "outbox-relay/order-placed.json"].map(str::to_owned);
+    for path in others.iter().chain(&worker) {
+        assert!(sample(path).contains(&order), "{path} is not about {order}");
+    }
+}
