@@ -7,22 +7,34 @@ use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::{Currency, Money};
 use holdfast_domain::product::{CATEGORY_MAX, DESCRIPTION_MAX, NAME_MAX, PriceVersion, Product};
 use holdfast_domain::text;
+use holdfast_runtime::http::schemas::{MoneySchema, ProblemSchema};
 use holdfast_runtime::http::{Json, Problem, Right, Scope};
 use holdfast_store::{ProductWrite, Store, StoreError};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// How often a write is tried when others write the same product.
 const ATTEMPTS_MAX: u32 = 5;
 
-#[derive(Deserialize)]
+/// A product as it is to be.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PutProduct)]
 pub struct ProductBody {
+    /// What people call it.
+    #[schema(max_length = 200)]
     name: String,
+    /// What it is, in paragraphs.
     #[serde(default)]
+    #[schema(max_length = 10_000)]
     description: String,
+    /// Where it stands in the shop.
+    #[schema(max_length = 100)]
     category: String,
+    /// The price of one.
+    #[schema(value_type = MoneySchema)]
     price: PriceBody,
 }
 
@@ -33,18 +45,36 @@ struct PriceBody {
     currency: String,
 }
 
-#[derive(Serialize)]
+/// A product.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Product)]
 struct ProductView {
+    /// Its id.
+    #[schema(value_type = String)]
     product_id: ProductId,
+    /// What people call it.
     name: String,
+    /// What it is.
     description: String,
+    /// Where it stands in the shop.
     category: String,
+    /// The price of one.
+    #[schema(value_type = MoneySchema)]
     price: Money,
+    /// Raised with every change of the price.
     price_version: PriceVersion,
+    /// Raised with every change.
     version: u64,
 }
 
 /// Creates or replaces a product: 201 or 200. When it answers, no order is placed at an earlier price any more.
+#[utoipa::path(put, path = "/products/{product_id}", operation_id = "putProduct", tag = "products", security(("jwt" = ["catalog"])),
+    params(("product_id" = String, Path, description = "The product")), request_body = ProductBody,
+    responses(
+        (status = 201, description = "Created", body = ProductView),
+        (status = 200, description = "Replaced", body = ProductView),
+        (status = 400, description = "invalid-request", body = ProblemSchema),
+    ))]
 pub async fn put(
     State(store): State<Arc<Store>>,
     scope: Scope,
@@ -66,6 +96,13 @@ pub async fn put(
 }
 
 /// Reads a product.
+#[utoipa::path(get, path = "/products/{product_id}", operation_id = "readProduct", tag = "products",
+    security(("jwt" = ["orders"]), ("jwt" = ["catalog"])),
+    params(("product_id" = String, Path, description = "The product")),
+    responses(
+        (status = 200, description = "The product; its ETag is the version", body = ProductView),
+        (status = 404, description = "not-found", body = ProblemSchema),
+    ))]
 pub async fn read(
     State(store): State<Arc<Store>>,
     scope: Scope,
@@ -78,6 +115,16 @@ pub async fn read(
     let store = store.metered(Arc::clone(&scope.meter));
     let product = store.product_read(&scope.caller.tenant, &id).await?;
     product.map(|product| answer(StatusCode::OK, product)).ok_or_else(|| Problem::not_found("product"))
+}
+
+/// Describes the API: all of it, since one document serves those who call it.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "describeApi", tag = "description",
+    responses((status = 200, description = "This document", body = serde_json::Value)))]
+pub async fn describe() -> Response {
+    // Made from the code of all functions by `cargo dev openapi`; a test keeps it so.
+    const DOCUMENT: &str = include_str!("../../../infra/openapi.json");
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")], DOCUMENT)
+        .into_response()
 }
 
 fn checked(product_id: String, body: ProductBody) -> Result<ProductWrite, Vec<Invalid>> {

@@ -6,12 +6,14 @@ use axum::response::{IntoResponse, Response};
 use holdfast_domain::ids::{Fingerprint, ProductId, WarehouseId};
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::pool::{PoolId, StripeLevel};
+use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
 use holdfast_store::{Receipt, Received, StockHeader, Store, StoreError};
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// The most units of one receipt.
 const RECEIPT_MAX: i64 = 100_000_000;
@@ -20,36 +22,75 @@ const ATTEMPTS_MAX: u32 = 5;
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-#[derive(Serialize, Deserialize)]
+/// Stock that came in.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReceiveStock)]
 pub struct ReceiptBody {
+    /// Where it lies.
+    #[schema(max_length = 32, example = "main")]
     warehouse: String,
+    /// How many units.
+    #[schema(minimum = 1, maximum = 100_000_000)]
     quantity: i64,
 }
 
-#[derive(Serialize)]
+/// A receipt of stock.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Receipt)]
 struct ReceiptView {
+    /// Of what.
+    #[schema(value_type = String)]
     product_id: ProductId,
+    /// Where it lies.
+    #[schema(value_type = String)]
     warehouse: WarehouseId,
+    /// How many units.
     quantity: u32,
+    /// When they were added.
     received_at: Timestamp,
 }
 
-#[derive(Serialize)]
+/// The stock of a product.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stock)]
 struct StockView {
+    /// Of what.
+    #[schema(value_type = String)]
     product_id: ProductId,
+    /// Units free to order, over all warehouses.
     available: u64,
+    /// By warehouse.
     warehouses: Vec<WarehouseView>,
 }
 
-#[derive(Serialize)]
+/// The stock of a product in a warehouse.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WarehouseStock)]
 struct WarehouseView {
+    /// Where.
+    #[schema(value_type = String)]
     warehouse: WarehouseId,
+    /// Units free to order.
     available: u64,
+    /// Units received since the beginning.
     received: u64,
 }
 
 /// Receives stock, once a key: 201, or 200 for a retry.
+#[utoipa::path(post, path = "/stock/{product_id}/receipts", operation_id = "receiveStock", tag = "stock", security(("jwt" = ["stock"])),
+    params(
+        ("product_id" = String, Path, description = "The product"),
+        ("Idempotency-Key" = String, Header, description = "The caller's name for this receipt, the same on every retry"),
+    ),
+    request_body = ReceiptBody,
+    responses(
+        (status = 201, description = "Added", body = ReceiptView),
+        (status = 200, description = "Added before, by a request with this key", body = ReceiptView),
+        (status = 400, description = "invalid-request, idempotency-key-missing", body = ProblemSchema),
+        (status = 404, description = "not-found", body = ProblemSchema),
+        (status = 422, description = "idempotency-key-reused", body = ProblemSchema),
+    ))]
 pub async fn receive(
     State(app): State<Arc<App>>,
     scope: Scope,
@@ -103,6 +144,12 @@ fn quantity(quantity: i64) -> Result<u32, Invalid> {
 }
 
 /// Reads the stock of a product, by warehouse.
+#[utoipa::path(get, path = "/stock/{product_id}", operation_id = "readStock", tag = "stock", security(("jwt" = ["stock"])),
+    params(("product_id" = String, Path, description = "The product")),
+    responses(
+        (status = 200, description = "As it is now", body = StockView),
+        (status = 404, description = "not-found", body = ProblemSchema),
+    ))]
 pub async fn read(
     State(app): State<Arc<App>>,
     scope: Scope,

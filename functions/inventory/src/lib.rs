@@ -11,6 +11,11 @@ use std::sync::Arc;
 /// What this function serves: method and path, as in the template.
 pub const ROUTES: &[(&str, &str)] = &[("GET", "/stock/{product_id}"), ("POST", "/stock/{product_id}/receipts")];
 
+/// The description of these routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(api::receive, api::read))]
+pub struct Description;
+
 /// What the handlers share.
 struct App {
     store: Store,

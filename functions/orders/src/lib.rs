@@ -21,6 +21,11 @@ pub use api::list::{LIMIT_DEFAULT, LIMIT_MAX};
 pub const ROUTES: &[(&str, &str)] =
     &[("POST", "/orders"), ("GET", "/orders"), ("GET", "/orders/{order_id}"), ("POST", "/orders/{order_id}/cancel")];
 
+/// The description of these routes.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(api::place::place, api::read::read, api::list::list, api::cancel::cancel))]
+pub struct Description;
+
 /// What may be set from outside.
 pub struct Settings {
     /// How long an order waits to be paid.

@@ -15,7 +15,7 @@ use crate::engines::process::log_file;
 use crate::progress::Progress;
 use crate::stack::{Endpoints, Stack, StackOptions};
 use crate::token::{self, Claims};
-use crate::{bench, demo, failure, test, workspace};
+use crate::{bench, demo, failure, openapi, test, workspace};
 
 /// The exit code of a command that Ctrl-C ended, as shells give it.
 const INTERRUPTED: u8 = 130;
@@ -38,6 +38,8 @@ enum Command {
     Token(TokenArgs),
     /// Run everything that must pass: format, lints, template, tests
     Test(test::TestArgs),
+    /// Write the description of the API, infra/openapi.json, from the code
+    Openapi,
     /// Measure
     Bench(bench::BenchArgs),
 }
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Token(args) => print_token(args),
+        Command::Openapi => openapi::write(),
         Command::Up(args) => {
             log_to("up")?;
             up(args).await

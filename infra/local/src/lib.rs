@@ -8,6 +8,7 @@ pub mod demo;
 pub mod engines;
 pub mod failure;
 mod gateway;
+pub mod openapi;
 pub mod progress;
 mod setup;
 pub mod sources;

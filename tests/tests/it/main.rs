@@ -9,6 +9,7 @@ mod guards;
 mod inputs;
 mod lists;
 mod messages;
+mod openapi;
 mod orders;
 mod stack;
 mod stock;

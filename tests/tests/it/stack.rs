@@ -1,10 +1,14 @@
 //! The whole stack over HTTP: gateway, functions under `cargo lambda watch`, stream, queue and payment provider.
 
+use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, TenantId};
 use holdfast_local::token::{Claims, sign};
 use holdfast_tests::endpoints::stack;
 use holdfast_tests::requests::{Answer, Request, order_of};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
+
+/// How long anything may take to come about: the expiry of unpaid orders in tests is 20 s.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A shop of a test's own: its tenant.
 struct Shop {
@@ -52,7 +56,7 @@ impl Shop {
             if order["state"] == state {
                 return order;
             }
-            assert!(start.elapsed() < Duration::from_secs(30), "the order does not become {state}: {order}");
+            assert!(start.elapsed() < PATIENCE, "the order does not become {state}: {order}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -113,6 +117,38 @@ async fn ord_1_the_last_unit_and_its_retry_after_sold_out_and_after_a_new_price(
     assert!(matches!(shop.customer("c-1", other).await.slug(), "price-changed"));
 }
 
+/// Orders whose payment hangs until they expire: refused by a provider that is down, or authorised with the answer lost.
+#[tokio::test]
+async fn ord_13_an_unpaid_order_expires_and_its_late_authorisation_is_voided() {
+    let shop = Shop::open("mug", 10).await;
+    let tenant = TenantId::parse(shop.tenant.clone()).unwrap();
+    let customer = CustomerId::parse("c-1").unwrap();
+    let mut orders = Vec::new();
+    for mode in ["refuse", "drop_after"] {
+        let order_id = OrderId::derive(&tenant, &customer, &IdempotencyKey::parse(mode).unwrap()).to_string();
+        // Three calls at once and three after 5 s fail; the next come when the order expires, after 20 s.
+        let fault = json!({"path_prefix": "/v1/payment_intents", "key_prefix": order_id, "mode": mode, "times": 6});
+        let faults = reqwest::Client::new().post(format!("{}/_faults", stack().payment_url)).json(&fault);
+        assert!(faults.send().await.unwrap().status().is_success());
+        let order = shop.order("c-1", mode, "mug", 3).await;
+        assert_eq!(id(&order), order_id);
+        orders.push(order_id);
+    }
+    for order_id in orders {
+        shop.becomes("c-1", &order_id, "expired").await;
+        let start = Instant::now();
+        loop {
+            let order = shop.becomes("c-1", &order_id, "expired").await;
+            if order["payment"]["status"] == "voided" {
+                break;
+            }
+            assert!(start.elapsed() < PATIENCE, "the late authorisation is not voided: {order}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    assert_eq!(shop.available("mug").await, 10);
+}
+
 #[tokio::test]
 async fn pay_1_a_paid_order_that_is_cancelled_is_voided() {
     let shop = Shop::open("mug", 5).await;
@@ -139,6 +175,7 @@ async fn sec_2_the_gateway_turns_bad_tokens_away() {
     assert_eq!(request.send_to(api, &token[..token.len() - 3]).await.status, 401);
     assert_eq!(request.send_to(api, &shop.token("c-1", "stock")).await.status, 403);
     assert_eq!(request.send_to(api, &token).await.status, 200);
+    assert_eq!(Request::get("/openapi.json").send_to(api, "nonsense").await.status, 200, "the description is open");
     assert_eq!(Request::get("/nothing").send_to(api, &token).await.status, 404);
 }
 

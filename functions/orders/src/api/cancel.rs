@@ -1,5 +1,6 @@
 //! `POST /orders/{order_id}/cancel`
 
+use super::view::OrderView;
 use super::{view, visible};
 use crate::{App, problems};
 use axum::body::HttpBody;
@@ -7,6 +8,7 @@ use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::Response;
 use holdfast_domain::order::{Actor, Order, OrderState};
 use holdfast_domain::text;
+use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope};
 use holdfast_store::{Changed, StoreError};
 use http::StatusCode;
@@ -19,14 +21,24 @@ const REASON_MAX: usize = 500;
 const ATTEMPTS_MAX: usize = 5;
 
 /// The body, which may be left out.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct CancelBody {
+#[schema(as = CancelOrder)]
+pub struct CancelBody {
+    /// Kept in the order's history.
+    #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
 /// Calls an order off and gives its stock back: 200 with the order, also when it was cancelled before; 409 when it
-/// ended otherwise.
+/// ended otherwise. A payment is voided afterwards.
+#[utoipa::path(post, path = "/orders/{order_id}/cancel", operation_id = "cancelOrder", tag = "orders", security(("jwt" = ["orders"])),
+    params(("order_id" = String, Path, description = "The order")), request_body = Option<CancelBody>,
+    responses(
+        (status = 200, description = "Cancelled, now or before", body = OrderView),
+        (status = 404, description = "not-found, also for somebody else's order", body = ProblemSchema),
+        (status = 409, description = "illegal-transition", body = ProblemSchema),
+    ))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
     scope: Scope,

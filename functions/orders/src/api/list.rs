@@ -5,6 +5,7 @@ use crate::App;
 use axum::extract::State;
 use holdfast_domain::ids::CustomerId;
 use holdfast_domain::order::{Order, OrderState};
+use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Params, Problem, Right, Scope};
 use holdfast_store::ListRange;
 use http::Uri;
@@ -22,7 +23,32 @@ const STAFF_RANGE: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 const PARAMS: &[&str] = &["state", "from", "to", "limit", "cursor", "customer", "fields"];
 
+/// A page of orders.
+#[derive(utoipa::ToSchema)]
+#[schema(as = Orders)]
+#[allow(dead_code, reason = "only its form is used")]
+pub struct OrdersSchema {
+    /// Newest first. A page may be short, or empty, although more follow.
+    orders: Vec<OrderView>,
+    /// To be passed as `cursor` for the next page, with the same filters; null at the end.
+    next_cursor: Option<String>,
+}
+
 /// Lists orders, newest first: a customer's own, and for staff the tenant's, or with `customer` that customer's.
+#[utoipa::path(get, path = "/orders", operation_id = "listOrders", tag = "orders", security(("jwt" = ["orders"])),
+    params(
+        ("state" = Option<String>, Query, description = "Only orders in this state"),
+        ("from" = Option<String>, Query, description = "From this instant (RFC 3339) or date (UTC) on. Without it a customer's list has no beginning, and a tenant's begins 7 days before its end"),
+        ("to" = Option<String>, Query, description = "Until before this instant or date"),
+        ("limit" = Option<u32>, Query, description = "1 to 100 orders a page; 20 without it"),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+        ("customer" = Option<String>, Query, description = "For staff: only this customer's"),
+        ("fields" = Option<String>, Query, description = "Only these members of each order, separated by commas"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = OrdersSchema),
+        (status = 400, description = "invalid-request", body = ProblemSchema),
+    ))]
 pub async fn list(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Result<axum::Json<Value>, Problem> {
     scope.caller.require(Right::Orders)?;
     let caller = &scope.caller;

@@ -1,6 +1,6 @@
 //! `POST /orders`
 
-use super::view;
+use super::view::{self, OrderView};
 use crate::placing::Placed;
 use crate::{App, problems};
 use axum::extract::State;
@@ -11,34 +11,63 @@ use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::{Currency, Money};
 use holdfast_domain::order::{LINES_MAX, PlaceOrder, Quantity, RequestedLine};
 use holdfast_domain::payment::PaymentMethod;
+use holdfast_runtime::http::schemas::{AddressSchema, ProblemSchema};
 use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// Says that the answer is that of an earlier request, as Stripe names it.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The body. Its canonical form, with the fields in this order, is what a key is bound to.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PlaceOrder)]
 pub struct PlaceBody {
+    /// ISO 4217; that of all prices.
+    #[schema(example = "EUR")]
     currency: String,
+    /// What is wanted.
+    #[schema(min_items = 1, max_items = 99)]
     lines: Vec<LineBody>,
+    /// Where it goes.
+    #[schema(value_type = AddressSchema)]
     shipping_address: Address,
+    /// The payment provider's token, never a card number.
+    #[schema(example = "pm_card_visa")]
     payment_method: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RequestedLine)]
 struct LineBody {
+    /// What.
+    #[schema(max_length = 64, example = "mug")]
     product_id: String,
+    /// How many.
+    #[schema(minimum = 1, maximum = 10_000)]
     quantity: i64,
+    /// The price of one that the buyer saw, in minor units: another one refuses the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unit_price: Option<i64>,
 }
 
 /// Places an order: 201 with the order, or 200 with the order that an earlier request with the same key placed.
+///
+/// Stock is claimed in the same transaction; the order waits to be paid until `expires_at`.
+#[utoipa::path(post, path = "/orders", operation_id = "placeOrder", tag = "orders", security(("jwt" = ["orders"])), request_body = PlaceBody,
+    params(("Idempotency-Key" = String, Header, description = "The caller's name for this order, the same on every retry")),
+    responses(
+        (status = 201, description = "Placed", body = OrderView),
+        (status = 200, description = "Placed before, by a request with this key", body = OrderView),
+        (status = 400, description = "invalid-request, idempotency-key-missing", body = ProblemSchema),
+        (status = 409, description = "out-of-stock, price-changed", body = ProblemSchema),
+        (status = 422, description = "idempotency-key-reused, unknown-product, currency-differs, too-many-lines", body = ProblemSchema),
+        (status = 503, description = "busy, unavailable: repeat with the same key", body = ProblemSchema),
+    ))]
 pub async fn place(
     State(app): State<Arc<App>>,
     scope: Scope,

@@ -1,14 +1,26 @@
 //! `GET /orders/{order_id}`
 
+use super::view::OrderView;
 use super::{view, visible};
 use crate::App;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Problem, Right, Scope};
 use http::{HeaderMap, StatusCode, header};
 use std::sync::Arc;
 
 /// Reads an order: 200 with its ETag, or 304 when the caller has this version already.
+#[utoipa::path(get, path = "/orders/{order_id}", operation_id = "readOrder", tag = "orders", security(("jwt" = ["orders"])),
+    params(
+        ("order_id" = String, Path, description = "The order"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of the version that the caller has"),
+    ),
+    responses(
+        (status = 200, description = "The order; its ETag is the version", body = OrderView),
+        (status = 304, description = "The caller has this version"),
+        (status = 404, description = "not-found, also for somebody else's order", body = ProblemSchema),
+    ))]
 pub async fn read(
     State(app): State<Arc<App>>,
     scope: Scope,

@@ -7,23 +7,42 @@ use holdfast_domain::ids::{CustomerId, OrderId, ProductId, WarehouseId};
 use holdfast_domain::money::Money;
 use holdfast_domain::order::{Line, Order, OrderState};
 use holdfast_domain::payment::PaymentStatus;
+use holdfast_runtime::http::schemas::{AddressSchema, MoneySchema};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The body of an order. Amounts are minor units of the order's currency.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
 pub struct OrderView {
+    /// A UUID.
+    #[schema(value_type = String, example = "822b8224-07ef-8495-88e0-f8b7b79d9970")]
     order_id: OrderId,
+    /// Where it stands.
+    #[schema(value_type = String, pattern = "^(placed|paid|payment_failed|cancelled|expired)$")]
     state: OrderState,
+    /// The number of changes so far.
     version: u64,
+    /// Who ordered.
+    #[schema(value_type = String)]
     customer: CustomerId,
+    /// The sum of the lines.
+    #[schema(value_type = MoneySchema)]
     total: Money,
+    /// What was ordered.
     lines: Vec<LineView>,
+    /// Where it goes.
+    #[schema(value_type = AddressSchema)]
     shipping_address: Address,
+    /// How it is paid.
     payment: PaymentView,
+    /// When it was placed.
     placed_at: Timestamp,
+    /// When its stock goes back unless it is paid.
     expires_at: Timestamp,
+    /// Every change, oldest first.
     history: Vec<HistoryView>,
 }
 
@@ -42,34 +61,54 @@ pub const FIELDS: [&str; 11] = [
     "history",
 ];
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderLine)]
 struct LineView {
+    /// What.
+    #[schema(value_type = String)]
     product_id: ProductId,
+    /// How many.
     quantity: u32,
+    /// The price of one when the order was placed, in minor units.
     unit_price: i64,
+    /// Where the units come from.
     from: Vec<SourceView>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LineSource)]
 struct SourceView {
+    /// Where they lie.
+    #[schema(value_type = String)]
     warehouse: WarehouseId,
+    /// How many.
     quantity: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Payment)]
 struct PaymentView {
+    /// The provider's token.
     method: String,
+    /// `none`, `pending`, `started`, `authorised`, `declined` or `voided`.
     status: &'static str,
+    /// The provider's reason for a decline.
     #[serde(skip_serializing_if = "Option::is_none")]
     decline: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderChange)]
 struct HistoryView {
+    /// What happened, such as `placed` or `paid`.
     #[serde(rename = "type")]
+    #[schema(value_type = String)]
     kind: EventKind,
+    /// When.
     at: Timestamp,
+    /// Who did it, such as `customer:c-1` or `worker:expiry`.
     by: String,
+    /// Why, where there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
 }

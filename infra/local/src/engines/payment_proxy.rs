@@ -95,11 +95,14 @@ struct Answer {
     body: Bytes,
 }
 
-/// A fault for the next requests whose path begins with a prefix.
+/// A fault for the next requests whose path, and whose idempotency key, begin with a prefix.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fault {
     path_prefix: String,
+    /// Holdfast's keys begin with the order's id: a fault can be for one order.
+    #[serde(default)]
+    key_prefix: String,
     mode: FaultMode,
     /// How many requests it is for.
     #[serde(default = "once")]
@@ -134,7 +137,8 @@ async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
 }
 
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let fault = shared.next_fault(request.uri().path());
+    let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
+    let fault = shared.next_fault(request.uri().path(), key);
     let mode = fault.as_ref().map(|fault| fault.mode);
     if mode == Some(FaultMode::Refuse) {
         return broken_connection();
@@ -219,10 +223,11 @@ fn broken_connection() -> Response {
 }
 
 impl Shared {
-    /// The first fault that is due for `path`, counted down.
-    fn next_fault(&self, path: &str) -> Option<Fault> {
+    /// The first fault that is due for `path` and `key`, counted down.
+    fn next_fault(&self, path: &str, key: &str) -> Option<Fault> {
         let mut faults = lock(&self.faults);
-        let due = faults.iter().position(|fault| path.starts_with(&fault.path_prefix))?;
+        let for_this = |fault: &Fault| path.starts_with(&fault.path_prefix) && key.starts_with(&fault.key_prefix);
+        let due = faults.iter().position(for_this)?;
         faults[due].times = faults[due].times.saturating_sub(1);
         let fault = faults[due].clone();
         if fault.times == 0 {

@@ -7,6 +7,7 @@ mod idempotency;
 mod observe;
 mod params;
 mod problem;
+pub mod schemas;
 mod scope;
 
 pub use body::{BODY_BYTES_MAX, Json};
