@@ -4,7 +4,7 @@ use crate::{WorkError, Worker};
 use holdfast_domain::event::{CloudEvent, Trace};
 use holdfast_domain::payment::{PaymentStep, next_step};
 use holdfast_runtime::message::Message;
-use holdfast_store::{Changed, StoreError};
+use holdfast_store::Changed;
 
 /// How often the change is tried when others change the order or its stock at the same time.
 const ATTEMPTS_MAX: usize = 8;
@@ -35,7 +35,6 @@ impl Worker {
             match self.store.order_change(&change, trace).await {
                 Ok(Changed::Done) => return Ok(()),
                 Ok(Changed::Stale(current)) => stored = Some(*current),
-                Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }

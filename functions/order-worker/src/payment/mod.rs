@@ -1,5 +1,6 @@
 //! Paying for orders.
 
+mod amount;
 mod gateway;
 mod steps;
 mod stripe;

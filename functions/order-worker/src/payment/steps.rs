@@ -5,7 +5,7 @@ use crate::{WorkError, Worker};
 use holdfast_domain::event::{OrderNotice, Trace};
 use holdfast_domain::order::Order;
 use holdfast_domain::payment::{PaymentStep, next_step};
-use holdfast_store::{Changed, StoreError};
+use holdfast_store::Changed;
 
 /// How many steps one message takes at most: three lead from placed to paid, and each may be tried again when others
 /// change the order at the same time.
@@ -38,7 +38,6 @@ impl Worker {
             match self.store.order_change(&change, trace).await {
                 Ok(Changed::Done) => order = change.order,
                 Ok(Changed::Stale(current)) => order = current.order,
-                Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
         }

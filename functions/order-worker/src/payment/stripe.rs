@@ -1,5 +1,6 @@
 //! The Stripe API: PaymentIntents with manual capture (https://docs.stripe.com/api/payment_intents).
 
+use super::amount::amount;
 use super::{Authorisation, PaymentError, PaymentGateway};
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
@@ -10,9 +11,11 @@ use serde::Deserialize;
 use std::time::Duration;
 
 /// How long one call may take; Stripe's own answers take about a second.
-const CALL_TIMEOUT: Duration = Duration::from_secs(4);
+const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// The version whose answers this file reads (https://docs.stripe.com/api/versioning).
+const API_VERSION: &str = "2025-03-31.basil";
 /// How often a call without outcome is repeated before the queue repeats it.
 const RETRIES_MAX: usize = 2;
 
@@ -42,13 +45,23 @@ struct ApiError {
     kind: String,
     code: Option<String>,
     decline_code: Option<String>,
-    message: Option<String>,
+    param: Option<String>,
 }
 
 impl ApiError {
     /// The most telling of the codes, for the order's history.
     fn reason(self) -> DeclineCode {
         DeclineCode(self.decline_code.or(self.code).unwrap_or_else(|| "declined".to_owned()))
+    }
+
+    /// Whether this is about the buyer's means or amount, so that the attempt has definitely failed. Anything else that
+    /// Stripe does not accept is a mistake of ours, which must not end orders.
+    fn is_about_the_payment(&self, status: StatusCode) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let named = matches!(code, "amount_too_small" | "amount_too_large") || code.starts_with("payment_method_");
+        // Nothing else that an attempt names can be missing.
+        let missing = status == StatusCode::NOT_FOUND || self.param.as_deref() == Some("payment_method");
+        self.kind != "idempotency_error" && (named || missing)
     }
 }
 
@@ -67,6 +80,7 @@ impl Stripe {
     async fn post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> Result<(StatusCode, String), PaymentError> {
         let call = || async {
             let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.api_key);
+            let request = request.header("Stripe-Version", API_VERSION);
             answer(request.header("Idempotency-Key", key).form(form)).await
         };
         let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_jitter();
@@ -78,7 +92,24 @@ impl Stripe {
         let (status, body) = answer(self.client.get(url).bearer_auth(&self.api_key)).await?;
         match status {
             StatusCode::OK => read(&body),
-            status => Err(PaymentError::Rejected(format!("{status}: {body}"))),
+            status => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
+        }
+    }
+
+    /// What the status of a confirmed intent says (https://docs.stripe.com/payments/paymentintents/lifecycle).
+    async fn outcome(&self, of: &Authorisation, intent: PaymentIntent) -> Result<PaymentOutcome, PaymentError> {
+        let reference = PaymentReference(intent.id);
+        match intent.status.as_str() {
+            "requires_capture" => Ok(PaymentOutcome::Authorised(reference)),
+            // It must not be completed later, when the order has ended: it is let go before it counts as declined.
+            "requires_action" => {
+                self.void(of.order, of.attempt, &reference).await?;
+                Ok(PaymentOutcome::Declined(DeclineCode("authentication_required".to_owned())))
+            }
+            "requires_payment_method" | "canceled" => {
+                Ok(PaymentOutcome::Declined(intent.last_payment_error.unwrap_or_default().reason()))
+            }
+            other => Err(PaymentError::NoOutcome(format!("the payment is {other}"))),
         }
     }
 }
@@ -86,7 +117,10 @@ impl Stripe {
 #[async_trait]
 impl PaymentGateway for Stripe {
     async fn authorise(&self, request: &Authorisation) -> Result<PaymentOutcome, PaymentError> {
-        let amount = request.amount.amount().to_string();
+        let Some(amount) = amount(request.amount) else {
+            return Ok(PaymentOutcome::Declined(DeclineCode("amount_not_payable".to_owned())));
+        };
+        let amount = amount.to_string();
         let currency = request.amount.currency().code().to_ascii_lowercase();
         let order = request.order.to_string();
         let form = [
@@ -96,15 +130,22 @@ impl PaymentGateway for Stripe {
             ("payment_method_types[]", "card"),
             ("capture_method", "manual"),
             ("confirm", "true"),
+            // Nobody is there to authenticate: the worker confirms without the customer.
+            ("off_session", "true"),
             ("metadata[order_id]", &order),
         ];
         let key = format!("{order}-{}-authorise", request.attempt);
         let (status, body) = self.post("/v1/payment_intents", &key, &form).await?;
         match status {
-            StatusCode::OK => outcome(read(&body)?),
+            StatusCode::OK => self.outcome(request, read(&body)?).await,
             StatusCode::PAYMENT_REQUIRED => Ok(PaymentOutcome::Declined(read::<ErrorBody>(&body)?.error.reason())),
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => refused(&body),
-            status => Err(PaymentError::Rejected(format!("{status}: {body}"))),
+            status => match read::<ErrorBody>(&body)?.error {
+                error if error.is_about_the_payment(status) => Ok(PaymentOutcome::Declined(match error.code {
+                    None => DeclineCode("payment_method_missing".to_owned()),
+                    Some(_) => error.reason(),
+                })),
+                error => Err(rejected(status, &error)),
+            },
         }
     }
 
@@ -120,7 +161,7 @@ impl PaymentGateway for Stripe {
             StatusCode::OK => Ok(()),
             // Stripe refuses to cancel what is cancelled: then it is done.
             StatusCode::BAD_REQUEST if self.intent(reference).await?.status == "canceled" => Ok(()),
-            status => Err(PaymentError::Rejected(format!("{status}: {body}"))),
+            status => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
         }
     }
 }
@@ -133,35 +174,15 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<(StatusCode, String)
     let body = response.text().await.map_err(no_outcome)?;
     let come_back = matches!(status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS) || status.is_server_error();
     match come_back {
-        true => Err(PaymentError::NoOutcome(format!("{status}: {body}"))),
+        true => Err(PaymentError::NoOutcome(status.to_string())),
         false => Ok((status, body)),
     }
 }
 
-/// What the status of a confirmed intent says (https://docs.stripe.com/payments/paymentintents/lifecycle).
-fn outcome(intent: PaymentIntent) -> Result<PaymentOutcome, PaymentError> {
-    match intent.status.as_str() {
-        "requires_capture" => Ok(PaymentOutcome::Authorised(PaymentReference(intent.id))),
-        // Nobody is there to authenticate: the worker confirms without the customer.
-        "requires_action" => Ok(PaymentOutcome::Declined(DeclineCode("authentication_required".to_owned()))),
-        "requires_payment_method" | "canceled" => {
-            Ok(PaymentOutcome::Declined(intent.last_payment_error.unwrap_or_default().reason()))
-        }
-        other => Err(PaymentError::NoOutcome(format!("the payment is {other}"))),
-    }
-}
-
-/// An attempt that Stripe cannot take, such as one with an unknown payment method, is a definite no. A key that was
-/// used with other parameters is not: that is a mistake here.
-fn refused(body: &str) -> Result<PaymentOutcome, PaymentError> {
-    let error = read::<ErrorBody>(body)?.error;
-    match error.kind.as_str() {
-        "idempotency_error" => Err(PaymentError::Rejected(error.message.unwrap_or_default())),
-        _ => Ok(PaymentOutcome::Declined(match (&error.code, &error.decline_code) {
-            (None, None) => DeclineCode("invalid_request".to_owned()),
-            _ => error.reason(),
-        })),
-    }
+/// A refusal in words that may be logged: bodies tell of the customer and hold a client secret.
+fn rejected(status: StatusCode, error: &ApiError) -> PaymentError {
+    let code = error.code.as_deref().unwrap_or("no code");
+    PaymentError::Rejected(format!("{status}, {} ({code})", error.kind))
 }
 
 fn read<T: for<'a> Deserialize<'a>>(body: &str) -> Result<T, PaymentError> {
