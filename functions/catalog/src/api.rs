@@ -9,14 +9,12 @@ use holdfast_domain::product::{CATEGORY_MAX, DESCRIPTION_MAX, NAME_MAX, PriceVer
 use holdfast_domain::text;
 use holdfast_runtime::http::schemas::{MoneySchema, ProblemSchema};
 use holdfast_runtime::http::{Json, Problem, Right, Scope};
+use holdfast_store::contention::{ATTEMPTS_MAX, back_off};
 use holdfast_store::{ProductWrite, Store, StoreError};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
-
-/// How often a write is tried when others write the same product.
-const ATTEMPTS_MAX: u32 = 5;
 
 /// A product as it is to be.
 #[derive(Deserialize, ToSchema)]
@@ -84,11 +82,11 @@ pub async fn put(
     scope.caller.require(Right::Catalog)?;
     let write = checked(product_id, body).map_err(Problem::invalid)?;
     let store = store.metered(Arc::clone(&scope.meter));
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 0..ATTEMPTS_MAX {
         match store.product_put(&scope.caller.tenant, write.clone()).await {
             Ok((product, true)) => return Ok(answer(StatusCode::CREATED, product)),
             Ok((product, false)) => return Ok(answer(StatusCode::OK, product)),
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict) => back_off(attempt).await,
             Err(error) => return Err(error.into()),
         }
     }

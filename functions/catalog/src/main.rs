@@ -7,5 +7,6 @@ use holdfast_store::Store;
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let store = Store::new(Aws::from_environment()?.dynamodb(), &config::text("TABLE_NAME")?);
+    store.connect().await;
     http::serve(catalog::router(store)).await
 }

@@ -8,6 +8,7 @@ use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::pool::{PoolId, StripeLevel};
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
+use holdfast_store::contention::{ATTEMPTS_MAX, back_off};
 use holdfast_store::{Receipt, Received, StockHeader, Store, StoreError};
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
@@ -17,8 +18,6 @@ use utoipa::ToSchema;
 
 /// The most units of one receipt.
 const RECEIPT_MAX: i64 = 100_000_000;
-/// How often a receipt is tried when others are at the same stock.
-const ATTEMPTS_MAX: u32 = 5;
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
@@ -129,9 +128,9 @@ pub async fn receive(
 }
 
 async fn received(store: &Store, scope: &Scope, receipt: &Receipt) -> Result<Received, Problem> {
-    for _ in 0..ATTEMPTS_MAX {
+    for attempt in 0..ATTEMPTS_MAX {
         match store.stock_receive(&scope.caller.tenant, receipt).await {
-            Err(StoreError::Conflict) => {}
+            Err(StoreError::Conflict | StoreError::Throttled) => back_off(attempt).await,
             other => return Ok(other?),
         }
     }

@@ -1,55 +1,86 @@
 //! The safety net under timers and payment messages: orders that should have ended, and payments left open.
 //!
-//! Nothing is decided here. The order's timer is sent again, and the worker does what the order needs.
+//! Nothing is decided here. The order's timer is sent again, and the worker does what the order needs. A run looks at
+//! orders until its time is up and notes where it stopped; a run every few minutes goes on with a pass that is not over.
 
 use crate::{Job, Maintenance, Report};
-use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
-use holdfast_domain::order::{Order, OrderState};
+use holdfast_domain::event::{CloudEvent, OrderNotice};
+use holdfast_domain::ids::TenantId;
+use holdfast_domain::order::OrderState;
 use holdfast_domain::payment::{PaymentStep, next_step};
 use holdfast_runtime::message::Message;
-use holdfast_store::{ListRange, StoreError};
+use holdfast_store::{ListRange, Pass, PassPosition, StoreError, StoredOrder};
 use jiff::{SignedDuration, Timestamp};
 
-/// How far back orders are looked at: twice the longest time that an order waits to be paid.
-const LOOK_BACK: SignedDuration = SignedDuration::from_hours(48);
+/// The name under which the pass is noted.
+const PASS: &str = "late-holds";
+/// How far back orders are looked at: the longest time that an order waits to be paid (a day), a day between passes, and
+/// a day for passes that failed.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(72);
 /// How late something has to be before it counts: the timers' and retries' own time.
 const GRACE: SignedDuration = SignedDuration::from_mins(15);
+/// How long a run looks at orders, within the function's 50 s.
+const RUN: SignedDuration = SignedDuration::from_secs(35);
 
 impl Maintenance {
-    pub(crate) async fn late_holds(&self) -> Result<Report, StoreError> {
-        let mut report = Report::new(Job::LateHolds);
-        let now = self.clock.now();
-        let before = now.saturating_sub(GRACE).unwrap_or(now);
-        for tenant in self.store.tenants().await? {
-            let from = now.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
-            let mut range = ListRange { from, to: now, state: None, limit: 100, after: None };
+    /// Begins a pass over the orders of all tenants, or goes on with one that is not over.
+    pub(crate) async fn late_holds(&self, resume_only: bool) -> Result<Report, StoreError> {
+        let mut report = Report::new(if resume_only { Job::LateHoldsResume } else { Job::LateHolds });
+        let mut pass = match self.store.pass_read(PASS).await? {
+            Some(pass) if pass.next.is_some() => pass,
+            _ if resume_only => return Ok(report),
+            _ => Pass { begun_at: self.clock.now(), next: None },
+        };
+        let until = self.clock.now().saturating_add(RUN).unwrap_or(Timestamp::MAX);
+        let mut tenants = self.store.tenants().await?;
+        if let Some(position) = &pass.next {
+            tenants.retain(|tenant| *tenant >= position.tenant);
+        }
+        for tenant in tenants {
+            let mut after = pass.next.take().filter(|position| position.tenant == tenant).and_then(|next| next.after);
             loop {
-                let page = self.store.orders_of_tenant(&tenant, &range).await?;
-                let messages: Vec<_> = page.orders.iter().filter_map(|order| late(order, before)).collect();
-                let failed = self.publisher.publish(&messages).await;
-                report.seen += page.orders.len();
-                report.published += messages.len() - failed.len();
-                report.waiting += failed.len();
-                range.after = page.next;
-                if range.after.is_none() {
+                after = self.look_at_page(&tenant, pass.begun_at, after, &mut report).await?;
+                if after.is_none() {
                     break;
+                }
+                if self.clock.now() >= until {
+                    pass.next = Some(PassPosition { tenant, after });
+                    self.store.pass_write(PASS, &pass).await?;
+                    return Ok(report);
                 }
             }
         }
+        self.store.pass_write(PASS, &pass).await?;
         Ok(report)
+    }
+
+    /// Looks at a page of a tenant's orders; where the next one begins.
+    async fn look_at_page(
+        &self,
+        tenant: &TenantId,
+        begun_at: Timestamp,
+        after: Option<String>,
+        report: &mut Report,
+    ) -> Result<Option<String>, StoreError> {
+        let from = begun_at.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
+        let late = begun_at.saturating_sub(GRACE).unwrap_or(begun_at);
+        let range = ListRange { from, to: late, state: None, limit: 100, after };
+        let page = self.store.orders_of_tenant(tenant, &range).await?;
+        let messages: Vec<_> = page.orders.iter().filter_map(|stored| timer(stored, late)).collect();
+        let failed = self.publisher.publish(&messages).await;
+        report.seen += page.orders.len();
+        report.published += messages.len() - failed.len();
+        report.waiting += failed.len();
+        Ok(page.next)
     }
 }
 
 /// The timer of an order that is late.
-fn late(order: &Order, before: Timestamp) -> Option<Message> {
+fn timer(stored: &StoredOrder, late: Timestamp) -> Option<Message> {
+    let order = &stored.order;
     let last = order.history.last()?;
-    let expired = order.state == OrderState::Placed && order.expires_at < before;
-    let open = next_step(order) != PaymentStep::Done && order.expires_at < before;
-    let trace = Trace {
-        correlation_id: format!("late-holds-{}", order.id),
-        // A trace of its own, by the order's id, which is as good as random (W3C trace context).
-        traceparent: format!("00-{:032x}-{:016x}-00", u128::from_be_bytes(*order.id.as_bytes()), order.version),
-    };
-    let notice = OrderNotice::of(order);
-    (expired || open).then(|| Message::now(CloudEvent::expiry_timer(last.at, &trace, notice)))
+    let expired = order.state == OrderState::Placed;
+    let open = next_step(order) != PaymentStep::Done;
+    let is_late = (expired || open) && order.expires_at < late;
+    is_late.then(|| Message::now(CloudEvent::expiry_timer(last.at, &stored.trace, OrderNotice::of(order))))
 }

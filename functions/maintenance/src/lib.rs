@@ -23,6 +23,8 @@ pub enum Job {
     OutboxSweep,
     /// Find unpaid orders whose timer was lost, and payments left open.
     LateHolds,
+    /// Go on with a search that ran out of time.
+    LateHoldsResume,
 }
 
 /// What a run did.
@@ -58,7 +60,8 @@ impl Maintenance {
     pub async fn run(&self, task: Task) -> Result<Report, StoreError> {
         let report = match task.job {
             Job::OutboxSweep => self.outbox_sweep().await,
-            Job::LateHolds => self.late_holds().await,
+            Job::LateHolds => self.late_holds(false).await,
+            Job::LateHoldsResume => self.late_holds(true).await,
         }?;
         tracing::info!(
             job = ?report.job,

@@ -46,7 +46,14 @@ impl Maintenance {
                 Some(error) => match self.store.outbox_failed(entry, error.clone(), now).await? {
                     true => report.waiting += 1,
                     false => {
-                        tracing::error!(event_id = entry.event.id, error, "event_dead");
+                        tracing::error!(
+                            event_id = entry.event.id,
+                            correlation_id = entry.event.correlationid,
+                            tenant = entry.event.data.tenant.as_str(),
+                            order_id = %entry.event.data.order_id,
+                            error,
+                            "event_dead"
+                        );
                         report.dead += 1;
                     }
                 },

@@ -9,6 +9,7 @@ use jiff::SignedDuration;
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let store = Store::new(Aws::from_environment()?.dynamodb(), &config::text("TABLE_NAME")?);
+    store.connect().await;
     let expiry_seconds: u32 = config::parsed("ORDER_EXPIRY_SECONDS", "a number of seconds")?;
     let settings = orders::Settings {
         expires_in: SignedDuration::from_secs(i64::from(expiry_seconds)),

@@ -8,15 +8,11 @@ use holdfast_domain::ids::ProductId;
 use holdfast_domain::order::{Demand, LINES_MAX, Order, PlaceOrder, Priced, Refusal};
 use holdfast_domain::pool::{Claim, Shortage, gather};
 use holdfast_domain::product::{PriceVersion, Product};
+use holdfast_store::contention::{ATTEMPTS_MAX, back_off};
 use holdfast_store::{Placing, RefusedClaim, Store, StoreError, StoredOrder};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How often the transaction is tried before the caller is asked to come back.
-const ATTEMPTS_MAX: u32 = 8;
-/// The longest pause before the second try, in ms; it doubles from try to try, and a random part of it is waited.
-const PAUSE_MS: u64 = 10;
 /// How many products are looked up at the same time.
 const LOOKUPS_AT_ONCE: usize = 16;
 
@@ -97,8 +93,7 @@ impl App {
                 Err(StoreError::Conflict | StoreError::Throttled) => {
                     priced.demands.iter().for_each(|demand| self.stripes.forget(&request.tenant, &demand.product));
                     progress.chosen.clear();
-                    let pause_ms_max = PAUSE_MS << attempt;
-                    tokio::time::sleep(Duration::from_millis(rand::random_range(0..=pause_ms_max))).await;
+                    back_off(attempt).await;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -1,16 +1,21 @@
 //! The table's stream to a queue: every committed change of an order becomes an event (OUT-1).
 //!
-//! An event that the queue does not take is kept in the table and retried by maintenance, so that one bad event never
-//! holds up a shard. Order is therefore not promised.
+//! An event that the queue does not take is kept in the table and retried by maintenance, so that it does not hold up its
+//! shard. Order is therefore not promised. A record that is not readable at all is reported as failed: the mapping
+//! retries it a few times and then hands its position to the failures' queue.
 
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use futures_util::{StreamExt, stream};
 use holdfast_domain::event::{CloudEvent, EventKind, OrderNotice};
 use holdfast_runtime::clock::Clock;
-use holdfast_runtime::message::{Message, Publisher};
+use holdfast_runtime::message::{Message, Publisher, Unpublished};
 use holdfast_runtime::telemetry::chain;
-use holdfast_store::{OutboxEntry, Store, StoreError, order_of_stream_image};
+use holdfast_store::{OrderChange, OutboxEntry, Store, StoreError};
 use std::collections::BTreeSet;
+
+/// How many events are kept at the same time when the queue takes none.
+const KEPT_AT_ONCE: usize = 16;
 
 /// The relay and what it needs.
 pub struct Relay {
@@ -43,20 +48,12 @@ impl Relay {
                 }
             }
         }
-        for unpublished in self.publisher.publish(&messages).await {
-            let event = &messages[unpublished.index].event;
-            tracing::warn!(
-                event_id = event.id,
-                correlation_id = event.correlationid,
-                error = unpublished.error,
-                "event_not_published"
-            );
-            let entry = OutboxEntry::new(event.clone(), unpublished.error, self.clock.now());
-            if let Err(error) = self.store.outbox_keep(&entry).await {
-                tracing::error!(event_id = entry.event.id, error = chain(&error), "event_not_kept");
-                failed.insert(record_of_message[unpublished.index]);
-            }
-        }
+        let unpublished = stream::iter(self.publisher.publish(&messages).await).map(|Unpublished { index, error }| {
+            let kept = self.keep(&messages[index].event, error);
+            async move { (index, kept.await) }
+        });
+        let unpublished: Vec<_> = unpublished.buffer_unordered(KEPT_AT_ONCE).collect().await;
+        failed.extend(unpublished.into_iter().filter(|(_, kept)| !kept).map(|(index, _)| record_of_message[index]));
         tracing::info!(records = batch.records.len(), messages = messages.len(), failed = failed.len(), "relayed");
         let first = failed.first().and_then(|index| batch.records[*index].change.sequence_number.clone());
         let mut response = DynamoDbEventResponse::default();
@@ -69,16 +66,45 @@ impl Relay {
         if record.event_name == "REMOVE" {
             return Ok(Vec::new());
         }
-        let stored = order_of_stream_image(record.change.new_image.clone())?;
-        let order = &stored.order;
-        let Some(last) = order.history.last() else { return Ok(Vec::new()) };
-        let event = CloudEvent::of_change(last.kind, last.at, &stored.trace, OrderNotice::of(order));
+        let change = OrderChange::of_image(record.change.new_image.clone())?;
+        let notice = OrderNotice {
+            tenant: change.tenant,
+            order_id: change.order_id,
+            version: change.version,
+            state: change.state,
+            due_at: change.expires_at.as_millisecond(),
+        };
+        let event = CloudEvent::of_change(&change.kind, change.at, &change.trace, notice.clone());
         let mut messages = vec![Message::now(event)];
-        if last.kind == EventKind::Placed {
-            let timer = CloudEvent::expiry_timer(last.at, &stored.trace, OrderNotice::of(order));
+        if change.kind == EventKind::Placed.name() {
+            let timer = CloudEvent::expiry_timer(change.at, &change.trace, notice);
             messages.push(Message::when_due(timer, self.clock.now()));
         }
         Ok(messages)
+    }
+
+    /// Keeps an event that was not published; true if that succeeded.
+    async fn keep(&self, event: &CloudEvent, error: String) -> bool {
+        let entry = OutboxEntry::new(event.clone(), error, self.clock.now());
+        let kept = self.store.outbox_keep(&entry).await;
+        tracing::warn!(
+            event_id = event.id,
+            correlation_id = event.correlationid,
+            traceparent = event.traceparent,
+            tenant = event.data.tenant.as_str(),
+            order_id = %event.data.order_id,
+            error = entry.error,
+            "event_not_published"
+        );
+        if let Err(error) = &kept {
+            tracing::error!(
+                event_id = event.id,
+                correlation_id = event.correlationid,
+                error = chain(error),
+                "event_not_kept"
+            );
+        }
+        kept.is_ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ids::{OrderId, TenantId};
 use crate::invalid::Invalid;
-use crate::order::{Order, OrderState};
+use crate::order::Order;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -109,8 +109,8 @@ pub struct OrderNotice {
     pub order_id: OrderId,
     /// Its version after the change.
     pub version: u64,
-    /// Its state after the change.
-    pub state: OrderState,
+    /// Its state after the change, by name: a release may meet states of a later one.
+    pub state: String,
     /// When it expires unless it is paid, or for a timer when that is due: milliseconds since the epoch.
     pub due_at: i64,
 }
@@ -122,17 +122,17 @@ impl OrderNotice {
             tenant: order.tenant.clone(),
             order_id: order.id,
             version: order.version,
-            state: order.state,
+            state: order.state.name().to_owned(),
             due_at: order.expires_at.as_millisecond(),
         }
     }
 }
 
 impl CloudEvent {
-    /// The event of an order's version.
-    pub fn of_change(kind: EventKind, time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
+    /// The event of an order's version, by the name of its kind (see [`EventKind::name`]).
+    pub fn of_change(kind: &str, time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
         let id = format!("{}/{}", data.order_id, data.version);
-        Self::new(format!("{ORDER_TYPE_PREFIX}{}", kind.name()), id, time, trace, data)
+        Self::new(format!("{ORDER_TYPE_PREFIX}{kind}"), id, time, trace, data)
     }
 
     /// The timer that comes due when the order of `data` expires.

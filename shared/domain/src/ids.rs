@@ -191,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn sec_1_an_id_may_be_of_its_own_tenant_only() {
+        let (acme, other) = (TenantId::parse("acme").unwrap(), TenantId::parse("other").unwrap());
+        for key in ["k-1", "k-2", "k-3"] {
+            assert!(id("acme", "c-1", key).may_be_of(&acme));
+            assert!(!id("acme", "c-1", key).may_be_of(&other));
+        }
+    }
+
+    #[test]
     fn ord_1_derived_id_is_stable_across_releases() {
         // A change here would turn every retry in flight into a second order.
         assert_eq!(id("acme", "c-1", "k-1").to_string(), "822b8224-07ef-8495-88e0-f8b7b79d9970");

@@ -11,9 +11,9 @@ use aws_types::SdkConfig;
 use std::time::Duration;
 
 /// How long one attempt at a service may take: far above its p99, far below the API's 30 s.
-const ATTEMPT: Duration = Duration::from_secs(2);
-/// How long a call may take with its retries.
-const CALL: Duration = Duration::from_secs(6);
+const ATTEMPT: Duration = Duration::from_millis(1_500);
+/// How long a call may take with its retries: two in a row stay within the deadline of a request.
+const CALL: Duration = Duration::from_secs(4);
 /// How often a call is tried, the first time included.
 const ATTEMPTS_MAX: u32 = 3;
 

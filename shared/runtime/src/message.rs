@@ -2,7 +2,8 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry};
+use futures_util::future::join_all;
 use holdfast_domain::event::CloudEvent;
 use jiff::Timestamp;
 
@@ -59,26 +60,32 @@ impl Publisher {
         Self { client, queue_url }
     }
 
-    /// Sends messages, ten a call; returns those that the queue did not take, each with its reason.
+    /// Sends messages, ten a call and all calls at the same time, so that a queue that hangs costs the time of one call.
+    /// Returns those that the queue did not take, each with its reason.
     pub async fn publish(&self, messages: &[Message]) -> Vec<Unpublished> {
-        let mut unpublished = Vec::new();
-        for (batch_number, batch) in messages.chunks(BATCH_MAX).enumerate() {
-            let first = batch_number * BATCH_MAX;
-            let entries = batch.iter().enumerate().map(|(index, message)| entry(first + index, message)).collect();
-            let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
-            match request.send().await {
-                Ok(output) => unpublished.extend(output.failed.into_iter().map(|failed| Unpublished {
+        let calls = messages.chunks(BATCH_MAX).enumerate();
+        let calls = calls.map(|(number, batch)| self.publish_batch(number * BATCH_MAX, batch));
+        join_all(calls).await.into_iter().flatten().collect()
+    }
+
+    /// Sends one batch, whose first message has the position `first`.
+    async fn publish_batch(&self, first: usize, batch: &[Message]) -> Vec<Unpublished> {
+        let entries = batch.iter().enumerate().map(|(index, message)| entry(first + index, message)).collect();
+        let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
+        match request.send().await {
+            Ok(output) => {
+                let unpublished = |failed: BatchResultErrorEntry| Unpublished {
                     index: failed.id.parse().unwrap_or(first),
                     error: format!("{}: {}", failed.code, failed.message.unwrap_or_default()),
-                })),
-                Err(error) => {
-                    let error = DisplayErrorContext(&error).to_string();
-                    let all = first..first + batch.len();
-                    unpublished.extend(all.map(|index| Unpublished { index, error: error.clone() }));
-                }
+                };
+                output.failed.into_iter().map(unpublished).collect()
+            }
+            Err(error) => {
+                let error = DisplayErrorContext(&error).to_string();
+                let all = first..first + batch.len();
+                all.map(|index| Unpublished { index, error: error.clone() }).collect()
             }
         }
-        unpublished
     }
 }
 

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 /// A call that gave no answer, or one that should not occur.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The table or one of its partitions took too many requests; nothing was applied.
+    /// The table or one of its partitions took too many requests.
     #[error("the table is throttled")]
     Throttled,
     /// Another transaction was at the same items; nothing was applied.
@@ -30,29 +30,7 @@ pub enum StoreError {
     StripeMissing,
 }
 
-/// What is known of a call that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing was applied: it may be repeated at once, elsewhere or later.
-    NotApplied,
-    /// It may have been applied: only a repetition that is idempotent is safe.
-    Unknown,
-}
-
 impl StoreError {
-    /// Whether the call was applied, as far as is known.
-    pub fn outcome(&self) -> Outcome {
-        match self {
-            Self::Throttled | Self::Conflict | Self::Rejected(_) | Self::StripeMissing => Outcome::NotApplied,
-            Self::Unavailable(_) | Self::Corrupt { .. } => Outcome::Unknown,
-        }
-    }
-
-    /// Whether the same call may succeed a little later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Throttled | Self::Conflict | Self::Unavailable(_))
-    }
-
     /// Sorts an SDK error that no caller expected.
     pub(crate) fn of<E>(error: SdkError<E>) -> Self
     where
@@ -63,7 +41,7 @@ impl StoreError {
             "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded" => {
                 Self::Throttled
             }
-            "TransactionConflictException" | "TransactionInProgressException" => Self::Conflict,
+            "TransactionConflictException" => Self::Conflict,
             "ValidationException" | "ResourceNotFoundException" | "AccessDeniedException" => {
                 Self::Rejected(Box::new(error))
             }

@@ -124,6 +124,11 @@ pub fn tenant(tenant: &TenantId) -> Key {
     Key::new(TENANTS.to_owned(), tenant.as_str())
 }
 
+/// How far a pass of maintenance came.
+pub fn pass(job: &str) -> Key {
+    Key::new("maintenance".to_owned(), job)
+}
+
 /// A shard of the outbox.
 pub fn outbox(shard: u8) -> String {
     format!("outbox#{shard}")

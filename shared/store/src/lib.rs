@@ -3,6 +3,7 @@
 //! Each file holds one entity: how its key is built, what its item looks like, and the writes that keep its rules.
 
 pub mod claiming;
+pub mod contention;
 mod error;
 mod item;
 pub mod keys;
@@ -11,17 +12,21 @@ mod order_item;
 mod orders;
 mod orders_list;
 mod outbox;
+mod passes;
 mod products;
 mod stock;
+mod stream;
 
-pub use error::{Outcome, StoreError};
+pub use error::StoreError;
 pub use meter::{Meter, Spent};
-pub use order_item::{StoredOrder, order_of_stream_image};
+pub use order_item::StoredOrder;
 pub use orders::{Changed, Placing, RefusedClaim};
 pub use orders_list::{ListRange, Page};
 pub use outbox::OutboxEntry;
+pub use passes::{Pass, PassPosition};
 pub use products::ProductWrite;
 pub use stock::{Receipt, Received, StockHeader};
+pub use stream::OrderChange;
 
 use aws_sdk_dynamodb::Client;
 use std::sync::Arc;
@@ -38,6 +43,16 @@ impl Store {
     /// A store over `table`, through a client that carries time-outs and retries.
     pub fn new(client: Client, table: &str) -> Self {
         Self { client, table: table.into(), meter: Arc::default() }
+    }
+
+    /// Opens the connection while a function starts, so that the first request does not wait for TLS. Whether it succeeds
+    /// is of no matter: the first request would then open it.
+    pub async fn connect(&self) {
+        let nothing = keys::Key { pk: "connect".to_owned(), sk: "connect".to_owned() };
+        let request = self.client.get_item().table_name(&*self.table).set_key(Some(nothing.attributes()));
+        if let Err(error) = request.send().await {
+            tracing::debug!(%error, "not connected yet");
+        }
     }
 
     /// The same store, counting into `meter`.

@@ -127,18 +127,6 @@ pub(crate) fn stored_order(item: Item) -> Result<StoredOrder, StoreError> {
     item.try_into().map_err(|problem: String| StoreError::Corrupt { key, problem })
 }
 
-/// Reads the image of an order in a stream record.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] when the image is not an order's.
-pub fn order_of_stream_image(image: serde_dynamo::Item) -> Result<StoredOrder, StoreError> {
-    let corrupt = |key: &str, problem: String| StoreError::Corrupt { key: key.to_owned(), problem };
-    let item: OrderItem =
-        serde_dynamo::from_item(image).map_err(|error| corrupt("of a stream record", error.to_string()))?;
-    let key = item.pk.clone();
-    item.try_into().map_err(|problem: String| corrupt(&key, problem))
-}
-
 impl TryFrom<OrderItem> for StoredOrder {
     type Error = String;
 

@@ -1,5 +1,6 @@
 //! Placing, reading and changing orders.
 
+use crate::contention::repeated;
 use crate::item::{Item, number, value};
 use crate::order_item::{HistoryItem, PaymentItem, order_item, stored_order};
 use crate::stock::{give_back_update, level_of};
@@ -106,14 +107,14 @@ impl Store {
     }
 
     /// Writes a change if the order is still at the version the change was made from. Stock that goes back does so in
-    /// the same transaction.
+    /// the same transaction, which is tried again while others are at the same stock.
     ///
     /// # Errors
     /// As [`Store::order_place`]; [`StoreError::StripeMissing`] when stock cannot go back to where it came from.
     pub async fn order_change(&self, change: &Change, trace: &Trace) -> Result<Changed, StoreError> {
         match &change.stock {
             StockEffect::Keep => self.order_update(change, trace).await,
-            StockEffect::GiveBack(claims) => self.order_update_giving_back(change, claims, trace).await,
+            StockEffect::GiveBack(claims) => repeated(|| self.order_update_giving_back(change, claims, trace)).await,
         }
     }
 

@@ -5,14 +5,14 @@
 
 use crate::order_item::stored_order;
 use crate::stock::BATCH_GET_MAX;
-use crate::{Store, StoreError, keys};
+use crate::{Store, StoreError, StoredOrder, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::future::try_join_all;
 use holdfast_domain::ids::{CustomerId, OrderId, TenantId};
-use holdfast_domain::order::{Order, OrderState};
+use holdfast_domain::order::OrderState;
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
-/// How many index pages one call reads before it gives back what it found, so that a rare state cannot hold it up.
+/// How many index pages, and as many batches of orders, one call reads before it gives back what it found, so that a rare state cannot hold it up.
 const ROUNDS_MAX: usize = 8;
 
 /// How many days one call of a tenant's list visits, each of [`keys::DAY_SHARDS`] queries, before it gives back what
@@ -38,7 +38,7 @@ pub struct ListRange {
 #[derive(Debug)]
 pub struct Page {
     /// Newest first. May be shorter than asked for, or empty, although more follow: see `next`.
-    pub orders: Vec<Order>,
+    pub orders: Vec<StoredOrder>,
     /// The position to go on from; none at the end.
     pub next: Option<String>,
 }
@@ -79,8 +79,13 @@ impl Store {
         let mut page = Page { orders: Vec::new(), next: range.after.clone() };
         let first = keys::day_of(range.from);
         let mut day = newest_day(range);
+        let mut rounds = 0;
         for _ in 0..DAYS_MAX {
             loop {
+                rounds += 1;
+                if rounds > ROUNDS_MAX {
+                    return Ok(page);
+                }
                 let upper = page.next.clone().unwrap_or_else(|| keys::instant(range.to));
                 let positions = self.day_positions(tenant, day, range, &upper).await?;
                 let at_end = positions.len() < range.limit;
@@ -129,6 +134,10 @@ impl Store {
         upper: &str,
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
+        let lower = keys::instant(from);
+        if lower.as_str() > upper {
+            return Ok(Vec::new());
+        }
         // BETWEEN includes both ends: one more is asked for, since the order at the upper end was listed already.
         let request = self
             .client
@@ -138,7 +147,7 @@ impl Store {
             .key_condition_expression("#partition = :partition AND gsisk BETWEEN :from AND :upper")
             .expression_attribute_names("#partition", *attribute)
             .expression_attribute_values(":partition", AttributeValue::S(partition.clone()))
-            .expression_attribute_values(":from", AttributeValue::S(keys::instant(from)))
+            .expression_attribute_values(":from", AttributeValue::S(lower))
             .expression_attribute_values(":upper", AttributeValue::S(upper.to_owned()))
             .scan_index_forward(false)
             .limit(i32::try_from(limit + 1).unwrap_or(i32::MAX))
@@ -168,9 +177,9 @@ impl Store {
         for (position, key) in positions.into_iter().zip(keys) {
             page.next = Some(position);
             let Some(item) = items.remove(&key) else { continue };
-            let order = stored_order(item)?.order;
-            if range.state.is_none_or(|state| state == order.state) {
-                page.orders.push(order);
+            let stored = stored_order(item)?;
+            if range.state.is_none_or(|state| state == stored.order.state) {
+                page.orders.push(stored);
                 if page.orders.len() == range.limit {
                     return Ok(true);
                 }

@@ -1,5 +1,6 @@
 //! Products and their prices.
 
+use crate::contention::repeated;
 use crate::item::{self, Item, number};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::error::SdkError;
@@ -174,7 +175,22 @@ impl Store {
             .await
     }
 
+    /// Raises one stripe, as often as it takes beside the orders that claim from it. The product has its new price by
+    /// now, so giving up leaves a change that is neither acknowledged nor undone.
     async fn stripe_raise(&self, tenant: &TenantId, stripe: &StripeId, to: PriceVersion) -> Result<(), StoreError> {
+        let raised = repeated(|| self.stripe_raise_once(tenant, stripe, to)).await;
+        raised.map_err(|error| match error {
+            StoreError::Conflict | StoreError::Throttled => StoreError::Unavailable(Box::new(error)),
+            other => other,
+        })
+    }
+
+    async fn stripe_raise_once(
+        &self,
+        tenant: &TenantId,
+        stripe: &StripeId,
+        to: PriceVersion,
+    ) -> Result<(), StoreError> {
         let request = self
             .client
             .update_item()

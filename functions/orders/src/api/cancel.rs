@@ -10,7 +10,7 @@ use holdfast_domain::order::{Actor, Order, OrderState};
 use holdfast_domain::text;
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope};
-use holdfast_store::{Changed, StoreError};
+use holdfast_store::Changed;
 use http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -62,7 +62,6 @@ pub async fn cancel(
                 return Ok(view::answer(StatusCode::OK, &change.order));
             }
             Ok(Changed::Stale(current)) => order = current.order,
-            Err(StoreError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -4,6 +4,7 @@ use super::view::{FIELDS, OrderView};
 use crate::App;
 use axum::extract::State;
 use holdfast_domain::ids::CustomerId;
+use holdfast_domain::invalid::Invalid;
 use holdfast_domain::order::{Order, OrderState};
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Params, Problem, Right, Scope};
@@ -68,6 +69,9 @@ pub async fn list(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Result
     let name = json!([caller.tenant, owner, from, to, state]).to_string();
     let after = params.read("cursor", |text| app.settings.cursor_key.open(&name, text));
     params.finish()?;
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Problem::invalid(vec![Invalid::new("from", "must not be after to")]));
+    }
 
     let to =
         to.unwrap_or_else(|| app.clock.now().saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX));
@@ -83,7 +87,7 @@ pub async fn list(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Result
             store.orders_of_tenant(&caller.tenant, &range).await?
         }
     };
-    let orders: Vec<_> = page.orders.iter().map(|order| projected(order, fields.as_deref())).collect();
+    let orders: Vec<_> = page.orders.iter().map(|stored| projected(&stored.order, fields.as_deref())).collect();
     let next = page.next.map(|position| app.settings.cursor_key.seal(&name, &position));
     Ok(axum::Json(json!({"orders": orders, "next_cursor": next})))
 }
@@ -97,8 +101,9 @@ fn instant(text: &str) -> Result<Timestamp, String> {
         true => text.parse().ok(),
         false => date().map(|midnight| midnight.timestamp()),
     };
-    let parsed: Option<Timestamp> = parsed.filter(|at: &Timestamp| *at >= Timestamp::UNIX_EPOCH);
-    parsed.ok_or_else(|| "must be an instant such as 2026-03-30T01:30:00+02:00, or a date, from 1970 on".to_owned())
+    // Positions in lists have thirteen digits of milliseconds.
+    let parsed = parsed.filter(|at: &Timestamp| (0..10_i64.pow(13)).contains(&at.as_millisecond()));
+    parsed.ok_or_else(|| "must be an instant such as 2026-03-30T01:30:00+02:00, or a date, in 1970 to 2286".to_owned())
 }
 
 fn limit(text: &str) -> Result<usize, String> {

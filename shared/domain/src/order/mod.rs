@@ -23,7 +23,7 @@ use jiff::Timestamp;
 /// which one is the order itself.
 pub const LINES_MAX: usize = 99;
 
-/// The most units of one line, unless configured otherwise.
+/// The most units of one line (ORD-3).
 pub const QUANTITY_MAX: u32 = 10_000;
 
 /// An order as it is at one version.

@@ -20,6 +20,11 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
                 .detail(format!("At most {BODY_BYTES_MAX} bytes are read."))
         })?;
+        // Serde would take an array of the fields' values for an object of them.
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first.is_some_and(|byte| *byte == b'[') {
+            return Err(Problem::invalid(vec![Invalid::new("body", "must be a JSON object")]));
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value =
             serde_path_to_error::deserialize(&mut json).map_err(|error| Problem::invalid(vec![named(&error)]))?;

@@ -6,6 +6,7 @@ mod cursor;
 mod idempotency;
 mod observe;
 mod params;
+mod path;
 mod problem;
 pub mod schemas;
 mod scope;
@@ -23,7 +24,9 @@ use axum::Router;
 /// Finishes a function's router: every request gets a [`Scope`], every failure becomes problem+json, every answer
 /// carries its correlation id, and one line is logged.
 pub fn observed(router: Router) -> Router {
-    router.layer(axum::middleware::from_fn(observe::observe))
+    let observed = router.layer(axum::middleware::from_fn(observe::observe));
+    let routed = tower::util::MapRequest::new(observed, path::encoded);
+    Router::new().fallback_service(routed)
 }
 
 /// Serves a router as a Lambda function behind an HTTP API.

@@ -4,13 +4,16 @@ use super::scope::Frame;
 use super::{Caller, Problem};
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use holdfast_domain::event::Trace;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use std::time::Instant;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use std::time::{Duration, Instant};
 
 /// The header in which a caller may bring an id of its own, and gets it back.
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// How long a request may take. The function is given 10 s: what it answers itself says how to go on.
+const DEADLINE: Duration = Duration::from_secs(9);
 
 /// Requests slower than this are logged as warnings (OPS-2).
 const SLOW_MS: u128 = 1_000;
@@ -25,7 +28,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let method = request.method().clone();
     request.extensions_mut().insert(frame.clone());
 
-    let mut response = next.run(request).await;
+    let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| Problem::unavailable().into_response());
     let status = response.status();
     let correlation_id = frame.trace.correlation_id.as_str();
     let mut cause = String::new();
@@ -34,7 +38,11 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of_status(status));
         cause = problem.cause().map(|error| crate::telemetry::chain(error)).unwrap_or_default();
         words.outcome = problem.slug();
+        let allow = response.headers_mut().remove(header::ALLOW);
         response = problem.response(correlation_id);
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
     }
     if let Ok(value) = HeaderValue::from_str(correlation_id) {
         response.headers_mut().insert(CORRELATION_ID, value);

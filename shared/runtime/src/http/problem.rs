@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The prefix of every problem type; each leads to its description.
+/// The prefix of every problem type. Types are names: nothing is served there yet, and RFC 9457 §3.1.1 asks for no more.
 pub const TYPE_PREFIX: &str = "https://holdfast.dev/problems/";
 
 /// An answer that is not a success.
@@ -68,7 +68,14 @@ impl Problem {
     /// Too much is going on at one place; the same request may succeed shortly.
     pub fn busy() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy")
-            .detail("Nothing was changed. Repeat the request, with the same Idempotency-Key if it had one.")
+            .detail("Too many are at the same items. Repeat the request, with the same Idempotency-Key if it had one.")
+            .retry_after(1)
+    }
+
+    /// Something that the answer depends on gave none in time.
+    pub fn unavailable() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
+            .detail("It is not known whether the request took effect. Repeat it with the same Idempotency-Key.")
             .retry_after(1)
     }
 
@@ -132,6 +139,9 @@ impl Problem {
         let mut response = (self.0.status, Value::Object(body).to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -150,11 +160,7 @@ impl Problem {
     pub fn shared(error: Arc<StoreError>) -> Self {
         let mut problem = match &*error {
             StoreError::Throttled | StoreError::Conflict => Self::busy(),
-            StoreError::Unavailable(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
-                    .detail("It is not known whether the request took effect. Repeat it with the same Idempotency-Key.")
-                    .retry_after(1)
-            }
+            StoreError::Unavailable(_) => Self::unavailable(),
             StoreError::Rejected(_) | StoreError::Corrupt { .. } | StoreError::StripeMissing => {
                 Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
             }
