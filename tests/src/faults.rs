@@ -24,10 +24,12 @@ pub enum Way {
     Throttled,
     /// Another transaction is at the same items. Calls that are not transactions are throttled.
     Conflict,
+    /// The service never answers.
+    Hang,
 }
 
 impl Way {
-    /// Every way.
+    /// Every way that does not take its time.
     pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Throttled, Self::Conflict];
 }
 
@@ -141,6 +143,9 @@ impl HttpConnector for FaultyConnector {
             Some(_) => None,
         };
         HttpConnectorFuture::new(async move {
+            if way == Some(Way::Hang) {
+                return std::future::pending().await;
+            }
             let answer = match sent {
                 Some(sent) => Some(sent.await?),
                 None => None,

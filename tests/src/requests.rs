@@ -108,10 +108,12 @@ impl Request {
     /// The event that API Gateway invokes a function with (payload format 2.0).
     pub fn event(&self, who: Option<&Who>) -> Value {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        // HTTP APIs decode the path.
+        let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
         let headers: serde_json::Map<_, _> =
             self.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         let mut event = json!({
-            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": query,
+            "version": "2.0", "routeKey": "$default", "rawPath": decoded, "rawQueryString": query,
             "headers": headers, "isBase64Encoded": false, "body": self.body,
             "requestContext": {
                 "stage": "$default", "timeEpoch": 0, "domainName": "api.test",

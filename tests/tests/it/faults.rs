@@ -145,3 +145,19 @@ async fn judge(story: Story, shop: &Shop, back: &BackOffice, case: &str) {
     }
     assert_eq!(back.authorisations(&order.id).await, 1, "{case}: the provider was charged more than once");
 }
+
+/// A table that never answers ends in an answer of our own before the function's time is up, and the retry succeeds.
+#[tokio::test]
+async fn a_table_that_hangs_is_unavailable_within_the_deadline() {
+    let shop = Shop::over(Engine::embedded().await, TestClock::present());
+    shop.sell("mug", 5).await;
+    let who = Who::customer("c-1");
+    shop.engine.wire.count(Some((2, Way::Hang)));
+    let begun = std::time::Instant::now();
+    let hung = shop.order(&who, "k", "mug", 2).await;
+    assert!(shop.engine.wire.counted().1, "no call hung");
+    assert_eq!((hung.status, hung.slug(), hung.header("retry-after")), (503, "unavailable", "1"));
+    assert!(begun.elapsed().as_secs() < 9, "{:?}", begun.elapsed());
+    assert_eq!(shop.order(&who, "k", "mug", 2).await.status, 201);
+    shop.laws_hold().await;
+}

@@ -57,6 +57,35 @@ async fn an_order_becomes_paid_and_every_version_has_its_event() {
 }
 
 #[tokio::test]
+async fn out_6_the_trace_of_a_request_reaches_the_last_change() {
+    let (shop, back) = open().await;
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let request = Request::post("/orders", &order_of("mug", 1))
+        .key(&shop.engine.table)
+        .header("x-correlation-id", "mine-1")
+        .header("traceparent", &format!("00-{trace_id}-00f067aa0ba902b7-01"));
+    assert_eq!(request.send(&shop.orders, Some(&Who::customer("c-1"))).await.status, 201);
+    back.drain().await;
+    let items = shop.engine.items().await;
+    let order = items.iter().find(|item| item["sk"]["S"] == "order").unwrap();
+    assert_eq!(order["state"]["S"], "paid");
+    // The worker's change carries the request's correlation id, and its trace with a span of the worker's own.
+    assert_eq!(order["event"]["M"]["correlation_id"]["S"], "mine-1");
+    let traceparent = order["event"]["M"]["traceparent"]["S"].as_str().unwrap();
+    assert!(traceparent.starts_with(&format!("00-{trace_id}-")) && !traceparent.contains("00f067aa0ba902b7"));
+}
+
+#[tokio::test]
+async fn a_search_for_late_holds_that_is_over_is_not_resumed() {
+    let (shop, back) = open().await;
+    place(&shop, "k", "pm_card_visa").await;
+    shop.clock.advance(SignedDuration::from_mins(40));
+    assert_eq!(back.maintain(Job::LateHoldsResume).await.seen, 0);
+    assert_eq!(back.maintain(Job::LateHolds).await.published, 1);
+    assert_eq!(back.maintain(Job::LateHoldsResume).await.seen, 0);
+}
+
+#[tokio::test]
 async fn a_free_order_is_paid_without_the_provider() {
     let (shop, back) = open().await;
     shop.price("mug", 0).await;

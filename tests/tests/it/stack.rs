@@ -3,12 +3,16 @@
 use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, TenantId};
 use holdfast_local::token::{Claims, sign};
 use holdfast_tests::endpoints::stack;
+use holdfast_tests::engine::Engine;
 use holdfast_tests::requests::{Answer, Request, order_of};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// How long anything may take to come about: the expiry of unpaid orders in tests is 20 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take to come about: the expiry of unpaid orders in tests is 30 s.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The states that an order does not leave by itself.
+const FINAL: [&str; 4] = ["paid", "payment_failed", "cancelled", "expired"];
 
 /// A shop of a test's own: its tenant.
 struct Shop {
@@ -56,6 +60,8 @@ impl Shop {
             if order["state"] == state {
                 return order;
             }
+            let ended = FINAL.iter().any(|ended| order["state"] == *ended);
+            assert!(!ended, "the order is to become {state}, but has ended: {order}");
             assert!(start.elapsed() < PATIENCE, "the order does not become {state}: {order}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -126,8 +132,9 @@ async fn ord_13_an_unpaid_order_expires_and_its_late_authorisation_is_voided() {
     let mut orders = Vec::new();
     for mode in ["refuse", "drop_after"] {
         let order_id = OrderId::derive(&tenant, &customer, &IdempotencyKey::parse(mode).unwrap()).to_string();
-        // Three calls at once and three after 5 s fail; the next come when the order expires, after 20 s.
-        let fault = json!({"path_prefix": "/v1/payment_intents", "key_prefix": order_id, "mode": mode, "times": 6});
+        // Three calls at once, three after 5 s and three after 30 s fail, when the order expires: it cannot be paid
+        // before. If its expiry comes first and meets the last of them, it is tried again 5 s later.
+        let fault = json!({"path_prefix": "/v1/payment_intents", "key_prefix": order_id, "mode": mode, "times": 9});
         let faults = reqwest::Client::new().post(format!("{}/_faults", stack().payment_url)).json(&fault);
         assert!(faults.send().await.unwrap().status().is_success());
         let order = shop.order("c-1", mode, "mug", 3).await;
@@ -162,6 +169,30 @@ async fn pay_1_a_paid_order_that_is_cancelled_is_voided() {
     while shop.becomes("c-1", id(&order), "cancelled").await["payment"]["status"] != "voided" {
         assert!(start.elapsed() < Duration::from_secs(30), "the authorisation is not voided");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn out_5_a_malformed_message_ends_in_the_dead_letters() {
+    let queues = &stack().queues;
+    let sqs = Engine::plain_sqs(&stack().sqs_url);
+    let body = format!("not an event: {}", uuid::Uuid::now_v7());
+    sqs.send_message().queue_url(&queues["OrderEventsQueue"]).message_body(&body).send().await.unwrap();
+    let shop = Shop::open("mug", 5).await;
+    let order = shop.order("c-1", "k", "mug", 1).await;
+    shop.becomes("c-1", id(&order), "paid").await;
+    let start = Instant::now();
+    loop {
+        let receive = sqs.receive_message().queue_url(&queues["OrderEventsDeadLetters"]).max_number_of_messages(10);
+        let dead = receive.visibility_timeout(1).send().await.unwrap().messages.unwrap_or_default();
+        if let Some(message) = dead.iter().find(|message| message.body.as_deref() == Some(&body)) {
+            let handle = message.receipt_handle.as_deref().unwrap();
+            let delete = sqs.delete_message().queue_url(&queues["OrderEventsDeadLetters"]).receipt_handle(handle);
+            delete.send().await.unwrap();
+            return;
+        }
+        assert!(start.elapsed() < PATIENCE, "the message is not in the dead letters");
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 

@@ -34,9 +34,6 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// What breaks a rule in a source file, given its path from the root.
 fn breaches(path: &str, source: &str) -> Vec<String> {
-    // Tests stand last in a file, or in a file or folder of that name.
-    let is_test = path.split('/').any(|part| part == "tests" || part == "tests.rs");
-    let product = if is_test { "" } else { source.split("#[cfg(test)]\nmod ").next().unwrap_or_default() };
     let mut breaches = Vec::new();
     let mut report = |line: usize, what: &str| breaches.push(format!("{path}:{line}: {what}"));
     let lines = source.lines().count();
@@ -53,11 +50,6 @@ fn breaches(path: &str, source: &str) -> Vec<String> {
         let may_name = path.starts_with("shared/store/") || path.starts_with("infra/local/src/bench/");
         if !may_name && holds(&EXPRESSIONS) {
             report(index + 1, "only shared/store names DynamoDB expressions");
-        }
-    }
-    for (index, line) in product.lines().enumerate() {
-        if line.split("//").next().unwrap_or_default().contains(".unwrap()") {
-            report(index + 1, "outside tests say why with expect(), or return the error");
         }
     }
     breaches
@@ -87,8 +79,5 @@ fn each_rule_finds_its_breach() {
     assert_eq!(count("functions/orders/src/place.rs", "    // todo!() was here\n"), 0);
     assert_eq!(count("functions/orders/src/place.rs", "    x.update_expression(\"SET a = :a\")\n"), 1);
     assert_eq!(count("shared/store/src/orders.rs", "    x.update_expression(\"SET a = :a\")\n"), 0);
-    assert_eq!(count("shared/store/src/orders.rs", "    x.unwrap();\n"), 1);
-    assert_eq!(count("shared/store/src/orders.rs", "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    x.unwrap();\n}\n"), 0);
-    assert_eq!(count("tests/src/world.rs", "    x.unwrap();\n"), 0);
     assert_eq!(count("shared/domain/src/long.rs", &"fn f() {}\n".repeat(LINES_MAX + 1)), 1);
 }
