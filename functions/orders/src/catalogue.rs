@@ -49,6 +49,20 @@ impl Catalogue {
     }
 }
 
+impl Catalogue {
+    /// Forgets the offer of a product that lies elsewhere than remembered.
+    pub async fn correct(&self, tenant: &TenantId, product: &ProductId, headers: &[StockHeader]) {
+        let key = (tenant.clone(), product.clone());
+        let places = |headers: &[StockHeader]| -> Vec<_> {
+            headers.iter().map(|header| (header.warehouse.clone(), header.stripes)).collect()
+        };
+        let remembered = self.0.peek(&key).await;
+        if remembered.is_some_and(|offer| places(&offer.headers) != places(headers)) {
+            self.0.remove(&key).await;
+        }
+    }
+}
+
 async fn load(store: &Store, tenant: &TenantId, id: &ProductId) -> Result<Option<Offer>, StoreError> {
     let (product, headers) = futures_util::try_join!(store.product_read(tenant, id), store.stock_headers(tenant, id))?;
     Ok(product.map(|product| Offer { product, headers }))

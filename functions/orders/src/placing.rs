@@ -174,6 +174,7 @@ impl App {
         progress: &mut Progress,
     ) -> Result<Option<Refusal>, NotPlaced> {
         let headers = store.stock_headers(&request.tenant, &demand.product).await?;
+        self.catalogue.correct(&request.tenant, &demand.product, &headers).await;
         let mut levels = store.stock_levels(&request.tenant, &demand.product, &headers).await?;
         if levels.iter().any(|level| level.price_version > demand.price_version) {
             progress.fresh = true;

@@ -59,6 +59,11 @@ where
         }
     }
 
+    /// The value of a key if it is there.
+    pub async fn peek(&self, key: &K) -> Option<Arc<V>> {
+        self.entries.get(key).await
+    }
+
     /// Forgets a key, so that the next look loads it.
     pub async fn remove(&self, key: &K) {
         self.entries.invalidate(key).await;

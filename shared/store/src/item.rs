@@ -2,6 +2,7 @@
 
 use crate::{Store, StoreError, keys::Key};
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
@@ -41,6 +42,23 @@ impl Store {
         let result = sent.await;
         self.meter.count_call(start.elapsed());
         result
+    }
+
+    /// Every item that a query of the table finds, page by page. For partitions that stay small.
+    pub(crate) async fn query_all(&self, request: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
+        let request = request.table_name(&*self.table).return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let page = request.clone().set_exclusive_start_key(start);
+            let output = self.timed(page.send()).await.map_err(StoreError::of)?;
+            self.meter.count_reads(&output.consumed_capacity);
+            items.extend(output.items.unwrap_or_default());
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
     }
 
     /// One item by its key, read consistently.

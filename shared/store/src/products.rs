@@ -102,29 +102,16 @@ impl Store {
     /// # Errors
     /// When the table gives no answer.
     pub async fn tenants(&self) -> Result<Vec<TenantId>, StoreError> {
-        let mut tenants = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&*self.table)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", AttributeValue::S(keys::TENANTS.to_owned()))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let output = self.timed(request.send()).await.map_err(StoreError::of)?;
-            self.meter.count_reads(&output.consumed_capacity);
-            let found = output.items.unwrap_or_default().into_iter();
-            tenants.extend(found.filter_map(|item| match item.get("sk") {
-                Some(AttributeValue::S(tenant)) => TenantId::parse(tenant).ok(),
-                _ => None,
-            }));
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(tenants);
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(keys::TENANTS.to_owned()));
+        let tenant = |item: Item| match item.get("sk") {
+            Some(AttributeValue::S(tenant)) => TenantId::parse(tenant).ok(),
+            _ => None,
+        };
+        Ok(self.query_all(request).await?.into_iter().filter_map(tenant).collect())
     }
 
     async fn product_write(&self, tenant: &TenantId, product: &Product) -> Result<(), StoreError> {

@@ -135,29 +135,15 @@ impl Store {
     /// # Errors
     /// When the table gives no answer, or an item is not readable.
     pub async fn stock_headers(&self, tenant: &TenantId, product: &ProductId) -> Result<Vec<StockHeader>, StoreError> {
-        let mut headers = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&*self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", AttributeValue::S(keys::stock(tenant, product)))
-                .expression_attribute_values(":prefix", AttributeValue::S(keys::WAREHOUSE_PREFIX.to_owned()))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let output = self.timed(request.send()).await.map_err(StoreError::of)?;
-            self.meter.count_reads(&output.consumed_capacity);
-            for item in output.items.unwrap_or_default() {
-                headers.push(header(item::read(item)?)?);
-            }
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(headers);
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", AttributeValue::S(keys::stock(tenant, product)))
+            .expression_attribute_values(":prefix", AttributeValue::S(keys::WAREHOUSE_PREFIX.to_owned()))
+            .consistent_read(true);
+        let items = self.query_all(request).await?;
+        items.into_iter().map(|item| header(item::read(item)?)).collect()
     }
 
     /// What the stripes of these warehouses hold, read consistently.

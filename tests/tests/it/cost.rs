@@ -108,3 +108,20 @@ async fn ord_17_a_page_is_two_calls_however_long() {
     assert_eq!(page.body["orders"].as_array().unwrap().len(), 30);
     assert_eq!(shop.engine.wire.counted().0, 2);
 }
+
+/// Stock that came after an environment first looked is found by a look at the table once, not with every order.
+#[tokio::test]
+async fn stock_that_came_later_costs_its_look_once() {
+    let shop = Shop::open().await;
+    shop.sell("mug", 0).await;
+    let who = Who::customer("c-1");
+    assert_eq!(shop.order(&who, "k-1", "mug", 1).await.slug(), "out-of-stock");
+    shop.receive("mug", 10, "later").await;
+    let calls = async |key: &str| {
+        shop.engine.wire.count(None);
+        assert_eq!(shop.order(&who, key, "mug", 1).await.status, 201);
+        shop.engine.wire.counted().0
+    };
+    assert!(calls("k-2").await > 1);
+    assert_eq!(calls("k-3").await, 1);
+}
