@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::engines::process::log_file;
 use crate::progress::Progress;
-use crate::stack::{Endpoints, Stack, StackOptions};
+use crate::stack::{Endpoints, Published, Stack, StackOptions};
 use crate::token::{self, Claims};
 use crate::{bench, demo, failure, openapi, test, workspace};
 
@@ -168,18 +168,18 @@ async fn up(args: UpArgs) -> anyhow::Result<ExitCode> {
         reload: true,
         ..StackOptions::named("up")
     };
-    let mut stack = interruptible(Stack::start(options, &progress)).await??;
     let everywhere = workspace::dev().join("stack.json");
-    stack.endpoints.write(&everywhere)?;
+    Published::withdraw(&everywhere);
+    let stack = interruptible(Stack::start(options, &progress)).await??;
+    let everywhere = Published::new(&stack.endpoints, &everywhere)?;
     print(&described(&stack.endpoints)?)?;
     let ended = tokio::select! {
         () = asked_to_stop() => None,
         failure = stack.failure() => Some(failure),
     };
     let step = progress.step("stopping");
+    drop(everywhere);
     interruptible(stack.stop()).await?;
-    // It may have been removed.
-    let _ = std::fs::remove_file(everywhere);
     step.done("");
     ended.map_or(Ok(ExitCode::SUCCESS), |failure| Err(failure.into()))
 }
@@ -213,7 +213,7 @@ fn described(endpoints: &Endpoints) -> anyhow::Result<String> {
 The same is in target/dev/stack.json. Ctrl-C stops everything. A first product, for example:
 
   TOKEN=$(cargo dev token --tenant acme --customer ada --scope "orders stock catalog staff")
-  curl -i -X PUT {api}/products/mug -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \
+  curl -i -X PUT {api}/products/mug-blue -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \
     -d '{{"name":"Mug","description":"A mug","category":"kitchen","price":{{"amount":1999,"currency":"EUR"}}}}'
 "#,
         api = endpoints.api_url

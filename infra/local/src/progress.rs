@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// Shows steps on standard error: animated on a terminal, one plain line a finished step elsewhere.
+/// Shows steps on standard error: animated on a terminal, one plain line when a step begins and one when it ends elsewhere.
 #[derive(Clone)]
 pub struct Progress {
     bars: MultiProgress,
@@ -41,6 +41,10 @@ impl Progress {
         bar.set_style(style);
         bar.set_prefix(label.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
+        if self.plain {
+            // Without a spinner, a step that takes minutes would look like a tool that hangs.
+            self.line(&format!("  … {label}"));
+        }
         Step { progress: self.clone(), bar, label: label.to_owned(), began: Instant::now(), over: false }
     }
 

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
+use crate::engines::process::watched;
 use crate::failure::Failure;
 use crate::progress::{Progress, Step};
 use crate::workspace;
@@ -45,14 +46,16 @@ impl Venv {
         self.root.join("bin").join(name)
     }
 
-    /// The environment in `folder`, made anew unless it was made from the very text of its requirements file.
+    /// The environment in `folder`, made anew unless it was made by the Python that is there, from the very text of its
+    /// requirements file.
     async fn ready(folder: &str, requirements: &str, label: &str, progress: &Progress) -> anyhow::Result<Self> {
         let root = workspace::dev().join(folder);
         let requirements = workspace::root().join("infra/local").join(requirements);
         let packages = fs::read_to_string(&requirements)
             .with_context(|| format!("{} is not readable", workspace::shown(&requirements)))?;
-        // The programs of an environment only run from the folder it was made in.
-        let wanted = format!("{packages}# in {}\n", root.display());
+        let python = check_python(PYTHON).await?;
+        // The programs of an environment only run from the folder it was made in, with the interpreter that made it.
+        let wanted = format!("{packages}# in {}, with Python {python}\n", root.display());
         fs::create_dir_all(workspace::dev())?;
         // Two commands at once, on first use, would otherwise install into the same folder.
         let lock = File::create(root.with_extension("lock"))?;
@@ -62,17 +65,15 @@ impl Venv {
             return Ok(Self { root });
         }
         let step = progress.step(label);
-        step.note("looking for Python 3");
-        check_python(PYTHON).await?;
         if root.exists() {
             fs::remove_dir_all(&root)?;
         }
         let log = workspace::dev().join(format!("{folder}.log"));
         step.note("making a virtual environment");
-        run(Command::new(PYTHON).arg("-m").arg("venv").arg(&root), &log, &step).await.with_context(|| {
+        run(watched(Path::new(PYTHON)).arg("-m").arg("venv").arg(&root), &log, &step).await.with_context(|| {
             Failure::new("the virtual environment was not made", "run: apt-get install python3-venv").log(&log)
         })?;
-        let mut pip = Command::new(root.join("bin/python"));
+        let mut pip = watched(&root.join("bin/python"));
         pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-r"])
             .arg(&requirements);
         run(&mut pip, &log, &step).await.with_context(|| {
@@ -89,16 +90,27 @@ impl Venv {
     }
 }
 
-/// Checks that Python is there, new enough, and able to make a virtual environment.
-async fn check_python(python: &str) -> anyhow::Result<()> {
+/// Prints the version and the place of the interpreter, then fails if it cannot make a virtual environment.
+const PYTHON_CHECK: &str = "
+import os, sys
+print(*sys.version_info[:3])
+print(os.path.realpath(sys.executable))
+import ensurepip, venv
+";
+
+/// Checks that Python is there, new enough, and able to make a virtual environment. Gives its version and its place.
+async fn check_python(python: &str) -> anyhow::Result<String> {
     let answer = Command::new(python)
-        .args(["-c", "import sys; print(*sys.version_info[:2]); import ensurepip, venv"])
+        .args(["-c", PYTHON_CHECK])
+        .env_remove("PYTHONPATH")
+        .env_remove("PYTHONHOME")
         .output()
         .await;
     let Ok(answer) = answer else {
         return Err(Failure::new("python3 is not installed", "run: apt-get install python3 python3-venv").into());
     };
-    let version = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let told = String::from_utf8_lossy(&answer.stdout).into_owned();
+    let (version, place) = told.trim_end().split_once('\n').unwrap_or((told.trim_end(), ""));
     let mut numbers = version.split_whitespace().filter_map(|number| number.parse::<u32>().ok());
     let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     if found < PYTHON_MINIMUM {
@@ -112,18 +124,15 @@ async fn check_python(python: &str) -> anyhow::Result<()> {
     if !answer.status.success() {
         return Err(Failure::new("python3 lacks its venv module", "run: apt-get install python3-venv").into());
     }
-    Ok(())
+    Ok(format!("{} at {place}", version.replace(' ', ".")))
 }
 
-/// Runs `command` to its end; its last line shows in `step` and all of them are in `log`.
+/// Runs `command`, a [`watched`] one, to its end; its last line shows in `step` and all of them are in `log`.
 async fn run(command: &mut Command, log: &Path, step: &Step) -> anyhow::Result<()> {
     let mut file = tokio::fs::OpenOptions::new().create(true).append(true).open(log).await?;
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(file.try_clone().await?.into_std().await)
-        .kill_on_drop(true)
-        .spawn()?;
+    let errors = file.try_clone().await?.into_std().await;
+    let mut child = command.stdout(Stdio::piped()).stderr(errors).spawn()?;
+    let lifeline = child.stdin.take();
     let output = child.stdout.take().expect("standard output is piped");
     let mut lines = BufReader::new(output).lines();
     while let Some(line) = lines.next_line().await? {
@@ -131,6 +140,7 @@ async fn run(command: &mut Command, log: &Path, step: &Step) -> anyhow::Result<(
         file.write_all(format!("{line}\n").as_bytes()).await?;
     }
     let status = child.wait().await?;
+    drop(lifeline);
     anyhow::ensure!(status.success(), "it ended with {status}");
     Ok(())
 }
@@ -149,7 +159,7 @@ mod tests {
         let python = folder.join(name);
         fs::write(&python, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
-        check_python(python.to_str().unwrap()).await.map_or_else(|error| report(&error), |()| "fine".to_owned())
+        check_python(python.to_str().unwrap()).await.unwrap_or_else(|error| report(&error))
     }
 
     #[tokio::test]
@@ -160,6 +170,6 @@ mod tests {
         assert!(old.starts_with("error: python3 is 3.9, which is too old"), "{old}");
         let bare = said_about("bare", "echo 3 12; exit 1").await;
         assert_eq!(bare, "error: python3 lacks its venv module\n next: run: apt-get install python3-venv");
-        assert_eq!(said_about("good", "echo 3 12").await, "fine");
+        assert_eq!(said_about("good", "echo 3 12 1; echo /bin/python3.12").await, "3.12.1 at /bin/python3.12");
     }
 }

@@ -1,6 +1,6 @@
 //! `cargo dev test`: everything that must pass before a change is good, and all that CI runs.
 
-use std::process::{ExitCode, ExitStatus, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -10,11 +10,11 @@ use tokio::process::Command;
 
 use crate::cli::print;
 use crate::engines::build::cargo;
+use crate::engines::process::{missing_program, watched};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::setup::Venv;
 use crate::stack::{Stack, StackOptions};
-use crate::workspace;
 
 /// Which tests to run.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct TestArgs {
 }
 
 /// How long an unpaid order lives in tests, in seconds.
-const ORDER_EXPIRY: u32 = 20;
+const ORDER_EXPIRY: u32 = 30;
 /// Instances of a function: enough that requests of a test truly run at once.
 const CONCURRENCY: u16 = 8;
 
@@ -54,6 +54,8 @@ pub async fn run(args: TestArgs) -> anyhow::Result<ExitCode> {
 
 async fn run_steps(args: &TestArgs, steps: &mut Vec<Ended>) -> anyhow::Result<()> {
     let progress = Progress::visible();
+    // A test of the template asks one of them, too.
+    let linters = Venv::linters(&progress).await?;
     if !args.tests_only {
         let format = cargo_command(&["fmt", "--all", "--", "--check"]);
         let lints = cargo_command(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
@@ -62,15 +64,14 @@ async fn run_steps(args: &TestArgs, steps: &mut Vec<Ended>) -> anyhow::Result<()
                 return Ok(());
             }
         }
-        let linters = Venv::linters(&progress).await?;
-        let mut sam = Command::new(linters.program("sam"));
+        let mut sam = watched(&linters.program("sam"));
         // It validates with the translator it brings, and needs a region but no account.
         sam.args(["validate", "--lint", "--template", "template.yaml", "--region", "us-east-1"]).envs([
             ("SAM_CLI_TELEMETRY", "0"),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ]);
-        let mut cfn_lint = Command::new(linters.program("cfn-lint"));
+        let mut cfn_lint = watched(&linters.program("cfn-lint"));
         cfn_lint.arg("template.yaml");
         for (name, command) in [("sam validate", sam), ("cfn-lint", cfn_lint)] {
             if !step(name, command, steps).await? {
@@ -92,29 +93,30 @@ async fn run_steps(args: &TestArgs, steps: &mut Vec<Ended>) -> anyhow::Result<()
     steps.push(Ended { name: "stack", duration: began.elapsed(), passed: true });
     let mut tests = cargo_command(&["test", "--workspace"]);
     tests.args(&args.rest).env("HOLDFAST_STACK", stack.endpoints_path());
-    let passed = step("tests", tests, steps).await;
+    let passed = stack.run(step("tests", tests, steps)).await;
     stack.stop().await;
     passed.map(|_| ())
 }
 
 fn cargo_command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(cargo());
+    let mut command = watched(&cargo());
     command.args(arguments);
     command
 }
 
-/// Runs one step in the workspace's root, with its output for all to see.
+/// Runs one step, a [`watched`] command, with its output for all to see.
 async fn step(name: &'static str, mut command: Command, steps: &mut Vec<Ended>) -> anyhow::Result<bool> {
     eprintln!("── {name}");
     let began = Instant::now();
-    let status = command
-        .current_dir(workspace::root())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .status()
-        .await
-        .with_context(|| Failure::new(format!("{name} did not start"), "see what is missing above"))?;
-    steps.push(Ended { name, duration: began.elapsed(), passed: ExitStatus::success(&status) });
+    let mut child = command.spawn().with_context(|| format!("{name} did not start"))?;
+    let lifeline = child.stdin.take();
+    let status = child.wait().await?;
+    drop(lifeline);
+    if let Some(program) = missing_program(&command, status) {
+        let next = "install it, or remove the folder under target/dev that it belongs to, then run the command again";
+        return Err(Failure::new(format!("{name} did not start: {program} was not found"), next).into());
+    }
+    steps.push(Ended { name, duration: began.elapsed(), passed: status.success() });
     Ok(status.success())
 }
 

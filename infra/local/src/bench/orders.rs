@@ -13,12 +13,11 @@ use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::{Deserialize, Serialize};
-use tokio::process::Command;
 
 use crate::engines::build::cargo;
+use crate::engines::process::watched;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::workspace;
 use handler::HandlerFigures;
 use processes::ProcessFigures;
 
@@ -69,15 +68,15 @@ async fn optimised(args: &OrdersArgs, progress: &Progress) -> anyhow::Result<Han
     let step = progress.step("handler");
     step.note("building with optimisation, then placing orders; the first build takes some minutes");
     let orders = args.orders.to_string();
-    let output = Command::new(cargo())
+    let mut command = watched(&cargo());
+    command
         .args(["run", "--quiet", "--profile", PROFILE, "--package", "holdfast-local", "--bin", "holdfast-dev", "--"])
         .args(["bench", "orders", "--handler-only", "--orders", &orders])
-        .current_dir(workspace::root())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await?;
+        .stdout(Stdio::piped());
+    let mut child = command.spawn()?;
+    let lifeline = child.stdin.take();
+    let output = child.wait_with_output().await?;
+    drop(lifeline);
     let failed = || Failure::new("the comparison of the handler failed", "see what is printed above");
     anyhow::ensure!(output.status.success(), failed());
     let figures = serde_json::from_slice(&output.stdout).with_context(failed)?;

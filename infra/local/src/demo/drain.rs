@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use crate::engines::aws::JsonService;
 use crate::failure::Failure;
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 use crate::stack::Stack;
 use anyhow::Context;
 use std::collections::BTreeMap;
@@ -26,8 +26,7 @@ const DEAD_LETTER_QUEUES: [&str; 2] = ["OrderEventsDeadLetters", "RelayFailuresQ
 ///
 /// # Errors
 /// When that takes too long: the message says what is still busy.
-pub async fn until_idle(dynamodb: &JsonService, stack: &Stack, progress: &Progress, label: &str) -> anyhow::Result<()> {
-    let step = progress.step(label);
+pub async fn until_idle(dynamodb: &JsonService, stack: &Stack, step: &Step) -> anyhow::Result<()> {
     let start = Instant::now();
     while let Some(busy) = busy(dynamodb, stack).await? {
         if start.elapsed() > PATIENCE {
@@ -37,7 +36,6 @@ pub async fn until_idle(dynamodb: &JsonService, stack: &Stack, progress: &Progre
         step.note(busy);
         tokio::time::sleep(PAUSE).await;
     }
-    step.done("drained");
     Ok(())
 }
 

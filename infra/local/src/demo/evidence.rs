@@ -41,6 +41,8 @@ pub struct OrderFacts {
     pub state: String,
     /// The number of its writes.
     pub version: i64,
+    /// The currency of its prices.
+    pub currency: String,
     /// Its total, in minor units.
     pub total: i64,
     /// Its lines.
@@ -174,6 +176,7 @@ fn order(tenant: &str, id: &str, item: &Value) -> OrderFacts {
         id: id.to_owned(),
         state: text(item, "state").to_owned(),
         version: number(item, "version"),
+        currency: text(item, "currency").to_owned(),
         total: number(item, "total"),
         lines: entries("lines").map(line).collect(),
         payment: text(&item["payment"]["M"], "status").to_owned(),

@@ -1,10 +1,13 @@
 //! The laws that hold whatever happened, recomputed from the table's raw items, the queues, the deliveries and the
 //! answers that callers got.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, OrderFacts};
+use super::payments::Payment;
+use super::plan::Plan;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+mod planned;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +39,8 @@ pub struct Told {
 
 /// Everything the laws are judged by.
 pub struct Facts<'a> {
+    /// What was going to be done.
+    pub plan: &'a Plan,
     /// The table.
     pub evidence: &'a Evidence,
     /// The answers by idempotency key.
@@ -44,18 +49,24 @@ pub struct Facts<'a> {
     pub acknowledged: &'a dyn Fn(&str) -> u64,
     /// The messages in every dead-letter queue.
     pub dead_letters: &'a BTreeMap<String, u64>,
+    /// What the payment provider holds.
+    pub payments: &'a [Payment],
+    /// The requests that placed an order and whose log line, with its spending, was found.
+    pub placements_logged: u64,
 }
 
 /// Judges every law.
 pub fn judge(facts: &Facts<'_>) -> Vec<Law> {
     let mut laws = of_table(facts.evidence);
     laws.extend([
+        planned::as_planned(facts),
         orders_settled(facts.evidence),
-        no_stray_authorisation(facts.evidence),
+        no_stray_authorisation(facts),
         requests_answered(facts),
         one_order_per_key(facts),
         events_delivered(facts),
         nothing_dead(facts),
+        spending_known(facts),
     ]);
     laws
 }
@@ -155,18 +166,36 @@ fn orders_settled(evidence: &Evidence) -> Law {
     law("orders_settled", breach, format!("{} orders", evidence.orders.len()))
 }
 
-/// No amount stays set aside for an order that ended without being paid, and every paid order has its amount.
-fn no_stray_authorisation(evidence: &Evidence) -> Law {
-    let breach = evidence.orders.iter().find_map(|order| {
-        let right = match (order.state.as_str(), order.payment.as_str()) {
-            ("paid", payment) => payment == if order.total == 0 { "none" } else { "authorised" },
-            ("placed", _) => true,
-            (_, payment) => payment != "authorised" && payment != "started",
-        };
-        (!right).then(|| format!("order {} is {}, but its payment is {}", order.id, order.state, order.payment))
+/// The provider has set aside the amount of every paid order, once, and nothing for any other; and orders say so.
+fn no_stray_authorisation(facts: &Facts<'_>) -> Law {
+    let mut authorised: HashMap<&str, Vec<&Payment>> = HashMap::new();
+    for payment in facts.payments.iter().filter(|payment| payment.is_authorised()) {
+        authorised.entry(&payment.metadata.order_id).or_default().push(payment);
+    }
+    let breach = facts.evidence.orders.iter().find_map(|order| {
+        let authorised = authorised.remove(order.id.as_str()).unwrap_or_default();
+        let amounts: Vec<_> = authorised.iter().map(|it| format!("{} {}", it.amount, it.currency)).collect();
+        let (id, state, said) = (&order.id, &order.state, &order.payment);
+        (!is_right(order, &authorised))
+            .then(|| format!("order {id} of {} is {state}, its payment {said}, authorised: {amounts:?}", order.total))
     });
-    let voided = evidence.orders.iter().filter(|order| order.payment == "voided").count();
-    law("no_stray_authorisation", breach, format!("{voided} authorisations voided"))
+    let stray = authorised.values().flatten().next();
+    let stray = stray.map(|it| format!("payment {} is authorised for no known order", it.id));
+    let voided = facts.payments.iter().filter(|payment| payment.status == "canceled").count();
+    law("no_stray_authorisation", breach.or(stray), format!("{} payments, {voided} voided", facts.payments.len()))
+}
+
+fn is_right(order: &OrderFacts, authorised: &[&Payment]) -> bool {
+    match (order.state.as_str(), order.payment.as_str(), authorised) {
+        ("paid", "none", []) => order.total == 0,
+        ("paid", "authorised", [only]) => {
+            order.total > 0 && only.amount == order.total && only.currency.eq_ignore_ascii_case(&order.currency)
+        }
+        ("paid", ..) => false,
+        // It is not settled, which is the matter of another law.
+        ("placed", ..) => true,
+        (_, payment, authorised) => authorised.is_empty() && payment != "authorised" && payment != "started",
+    }
 }
 
 fn requests_answered(facts: &Facts<'_>) -> Law {
@@ -207,4 +236,13 @@ fn nothing_dead(facts: &Facts<'_>) -> Law {
     let dead = dead.map(|(queue, messages)| format!("{messages} messages in {queue}"));
     let kept = facts.evidence.outbox.first().map(|entry| format!("{entry} is still in the outbox"));
     law("nothing_dead", dead.or(kept), format!("{} queues and the outbox are empty", facts.dead_letters.len()))
+}
+
+/// What an order costs is known of each that was placed, not of those alone whose log line was found.
+fn spending_known(facts: &Facts<'_>) -> Law {
+    let created: u64 = facts.told.values().map(|told| told.created).sum();
+    let logged = facts.placements_logged;
+    let breach =
+        (logged != created).then(|| format!("{created} requests placed an order, but {logged} are in the log"));
+    law("spending_known", breach, format!("{logged} requests in the log"))
 }

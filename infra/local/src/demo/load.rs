@@ -46,7 +46,7 @@ pub struct Ledger {
     pub told: BTreeMap<String, Told>,
     /// The lines of the order that the request of this correlation id placed.
     pub placing: HashMap<String, usize>,
-    /// How long answers to placements took, in microseconds.
+    /// How long it took to place an order, from the first try of its request to the answer, in microseconds.
     pub latency: Histogram<u64>,
 }
 
@@ -64,7 +64,6 @@ struct Answer {
     replayed: bool,
     body: Value,
     correlation_id: String,
-    took: Duration,
 }
 
 impl Sender {
@@ -152,14 +151,16 @@ impl Sender {
                 "payment_method": order.payment_method,
             }),
         };
+        let start = Instant::now();
         let answer = self.persist(&place).await;
+        let took = start.elapsed();
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let ledger = &mut *ledger;
         let told = ledger.told.entry(order.key.clone()).or_default();
         match answer {
             Ok(answer) => {
-                ledger.latency.saturating_record(answer.took.as_micros() as u64);
                 if answer.status == StatusCode::CREATED {
+                    ledger.latency.saturating_record(took.as_micros() as u64);
                     ledger.placing.insert(answer.correlation_id.clone(), order.lines.len());
                 }
                 told.note(&answer);
@@ -167,6 +168,11 @@ impl Sender {
             Err(error) => told.unexpected = Some(format!("{error:#}")),
         }
         Ok(())
+    }
+
+    /// How many orders were placed so far.
+    pub fn placed(&self) -> u64 {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).latency.len()
     }
 
     /// Ends the sending.
@@ -198,14 +204,11 @@ impl Sender {
         if let Some(key) = request.key {
             builder = builder.header("idempotency-key", key);
         }
-        let start = Instant::now();
         let response = builder.send().await?;
         let status = response.status();
         let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
-        let body = response.bytes().await?;
-        let took = start.elapsed();
-        let body = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(Answer { status, replayed, body, correlation_id, took })
+        let body = serde_json::from_slice(&response.bytes().await?).unwrap_or_default();
+        Ok(Answer { status, replayed, body, correlation_id })
     }
 
     fn token(&self, customer: &str, scope: &str, guest: bool) -> anyhow::Result<String> {
@@ -261,7 +264,6 @@ mod tests {
                 replayed: *replayed,
                 body: body.clone(),
                 correlation_id: "c".to_owned(),
-                took: Duration::ZERO,
             });
         }
         told

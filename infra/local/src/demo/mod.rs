@@ -5,6 +5,7 @@ mod drain;
 pub mod evidence;
 pub mod laws;
 mod load;
+mod payments;
 mod plan;
 mod report;
 mod shop;
@@ -24,10 +25,13 @@ use serde_json::json;
 use spending::Costs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Orders that are sent unless the caller asks for another number.
 const ORDERS: usize = 500;
+
+/// Orders that are sent before their payments are waited for: as many as the worker gets to before they expire.
+const WAVE: usize = 1_000;
 
 /// What `cargo dev demo` takes.
 #[derive(Debug, clap::Args)]
@@ -44,6 +48,9 @@ pub struct DemoArgs {
     /// Seed of the made-up orders, or of the sample of the file
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Build the functions with optimisation
+    #[arg(long)]
+    release: bool,
 }
 
 /// Runs the demo and prints its report. The exit code is 1 if a law is broken.
@@ -56,9 +63,11 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         None => shop::plan(args.orders, args.seed),
     };
     let progress = Progress::visible();
-    let options = StackOptions { order_expiry_seconds: Some(plan.expiry_seconds), ..StackOptions::named("demo") };
+    let order_expiry_seconds = Some(plan.expiry_seconds);
+    let options = StackOptions { release: args.release, order_expiry_seconds, ..StackOptions::named("demo") };
+    let build = if options.release { "release build" } else { "debug build" };
     let stack = Stack::start(options, &progress).await?;
-    let report = perform(&plan, &stack, &progress).await;
+    let report = stack.run(perform(&plan, &stack, build, &progress)).await;
     stack.stop().await;
     let report = report?;
     let text = match args.json {
@@ -69,7 +78,7 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(if report.broken().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn perform(plan: &Plan, stack: &Stack, progress: &Progress) -> anyhow::Result<Report> {
+async fn perform(plan: &Plan, stack: &Stack, build: &'static str, progress: &Progress) -> anyhow::Result<Report> {
     let client = reqwest::Client::new();
     let dynamodb = JsonService::dynamodb(client.clone(), &stack.endpoints.dynamodb_url);
     let sender = Sender::new(&stack.endpoints.api_url);
@@ -80,15 +89,23 @@ async fn perform(plan: &Plan, stack: &Stack, progress: &Progress) -> anyhow::Res
     step.done(&format!("{} products", plan.products.len()));
 
     let (step, bar) = (progress.step("orders"), progress_bar(progress));
-    let start = Instant::now();
+    let mut sending = Duration::ZERO;
     let payable: Vec<_> = plan.orders.iter().filter(|order| order.sending != Sending::WhileUnpayable).collect();
     let later: Vec<_> = plan.sent(Sending::AgainLater).collect();
-    sender.place(&payable, plan.currency, &bar).await?;
-    sender.place(&later, plan.currency, &bar).await?;
-    let sending = start.elapsed();
+    let waves = payable.chunks(WAVE).chain(later.chunks(WAVE)).enumerate();
+    for (number, wave) in waves {
+        // The worker is slower than the callers: without a rest, orders would expire before it gets to them.
+        if number > 0 && payable.len() > WAVE {
+            drain::until_idle(&dynamodb, stack, &step).await?;
+        }
+        let start = Instant::now();
+        sender.place(wave, plan.currency, &bar).await?;
+        sending += start.elapsed();
+    }
+    let pace = (sender.placed(), sending);
     bar.finish_and_clear();
     step.done(&format!("{} sent", payable.len()));
-    drain::until_idle(&dynamodb, stack, progress, "payments and events").await?;
+    drained(&dynamodb, stack, progress, "payments and events").await?;
 
     let unpayable: Vec<_> = plan.sent(Sending::WhileUnpayable).collect();
     if !unpayable.is_empty() {
@@ -99,22 +116,32 @@ async fn perform(plan: &Plan, stack: &Stack, progress: &Progress) -> anyhow::Res
         let settled = drain::until_settled(&dynamodb, stack, plan.expiry_seconds, progress).await;
         client.delete(&faults).send().await?.error_for_status().context("the outage could not be ended")?;
         placed.and(settled)?;
-        drain::until_idle(&dynamodb, stack, progress, "late payments").await?;
+        drained(&dynamodb, stack, progress, "late payments").await?;
     }
 
     let step = progress.step("laws");
     let ledger = sender.ledger();
     let evidence = drain::evidence(&dynamodb, stack).await?;
+    let costs = Costs::read(Path::new(&stack.endpoints.logs), &ledger.placing)?;
     let facts = Facts {
+        plan,
         evidence: &evidence,
         told: &ledger.told,
         acknowledged: &|id| stack.deliveries.acknowledged(id),
         dead_letters: &drain::dead_letters(stack).await?,
+        payments: &payments::read(&client, &stack.endpoints.payment_url).await?,
+        placements_logged: costs.all.orders,
     };
-    let costs = Costs::read(Path::new(&stack.endpoints.logs), &ledger.placing)?;
-    let report = Report::new(plan, &facts, &ledger, &costs, sending);
+    let report = Report::new(&facts, &ledger, &costs, pace, build);
     step.done("judged");
     Ok(report)
+}
+
+async fn drained(dynamodb: &JsonService, stack: &Stack, progress: &Progress, label: &str) -> anyhow::Result<()> {
+    let step = progress.step(label);
+    drain::until_idle(dynamodb, stack, &step).await?;
+    step.done("drained");
+    Ok(())
 }
 
 /// A bar that grows with what it is given to do.

@@ -3,7 +3,6 @@
 use super::evidence::Evidence;
 use super::laws::{self, Facts, Law};
 use super::load::Ledger;
-use super::plan::Plan;
 use super::spending::Costs;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde::Serialize;
@@ -20,6 +19,7 @@ const STYLE: TableStyle = TableStyle::new()
 #[derive(Debug, Serialize)]
 pub struct Report {
     source: String,
+    functions: &'static str,
     orders_planned: usize,
     orders_placed: usize,
     paid: usize,
@@ -49,8 +49,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sums up a run whose placements were sent in `sending`.
-    pub fn new(plan: &Plan, facts: &Facts<'_>, ledger: &Ledger, costs: &Costs, sending: Duration) -> Self {
+    /// Sums up a run in which `pace.0` orders were placed in `pace.1`, while all was well.
+    pub fn new(facts: &Facts<'_>, ledger: &Ledger, costs: &Costs, pace: (u64, Duration), build: &'static str) -> Self {
+        let plan = facts.plan;
         let Evidence { stock, orders, .. } = facts.evidence;
         let in_state = |state: &str| orders.iter().filter(|order| order.state == state).count();
         let told = facts.told.values();
@@ -58,6 +59,7 @@ impl Report {
         let percentile = |quantile: f64| ledger.latency.value_at_quantile(quantile) as f64 / 1e3;
         Self {
             source: plan.title.clone(),
+            functions: build,
             orders_planned: plan.orders.len(),
             orders_placed: orders.len(),
             paid: in_state("paid"),
@@ -74,8 +76,8 @@ impl Report {
             stock_conserved: laws.iter().any(|law| law.name == "stock_conserved" && law.holds),
             events: laws::events(facts.evidence),
             events_lost: laws::events_lost(facts).len(),
-            sending_seconds: sending.as_secs_f64(),
-            placements_per_second: ledger.latency.len() as f64 / sending.as_secs_f64(),
+            sending_seconds: pace.1.as_secs_f64(),
+            placements_per_second: pace.0 as f64 / pace.1.as_secs_f64().max(f64::MIN_POSITIVE),
             p50_ms: percentile(0.5),
             p95_ms: percentile(0.95),
             p99_ms: percentile(0.99),
@@ -116,10 +118,10 @@ impl Report {
             ("placement p50, ms", milliseconds(self.p50_ms)),
             ("placement p95, ms", milliseconds(self.p95_ms)),
             ("placement p99, ms", milliseconds(self.p99_ms)),
-            ("write units an order", decimal(self.wcu_per_order)),
-            ("database calls an order", decimal(self.calls_per_order)),
-            ("write units a one-line order", decimal(self.wcu_per_one_line_order)),
-            ("database calls a one-line order", decimal(self.calls_per_one_line_order)),
+            ("write units to place an order", decimal(self.wcu_per_order)),
+            ("database calls to place an order", decimal(self.calls_per_order)),
+            ("write units to place a one-line order", decimal(self.wcu_per_one_line_order)),
+            ("database calls to place a one-line order", decimal(self.calls_per_one_line_order)),
         ]
         .into_iter()
         .map(|(name, number)| (name.to_owned(), number))
@@ -142,7 +144,7 @@ impl fmt::Display for Report {
         };
         let figures = self.figures().into_iter().map(|(name, number)| [name, number]).collect();
         let law = |law: &Law| [format!("{} {}", if law.holds { "✓" } else { "✗" }, law.name), law.detail.clone()];
-        writeln!(f, "Demo: {}", self.source)?;
+        writeln!(f, "Demo: {}; the functions are {}s", self.source, self.functions)?;
         writeln!(f, "{}", table(figures, CellAlignment::Right))?;
         writeln!(f, "{}", table(self.laws.iter().map(law).collect(), CellAlignment::Left))?;
         match self.broken() {
@@ -168,11 +170,18 @@ mod tests {
         })]);
         let told = Told { orders: ["o-1".to_owned()].into(), created: 1, replayed: 2, ..Told::default() };
         let told = BTreeMap::from([("k".to_owned(), told), ("l".to_owned(), Told { sold_out: 3, ..Told::default() })]);
-        let facts =
-            Facts { evidence: &evidence, told: &told, acknowledged: &|_| acknowledged, dead_letters: &BTreeMap::new() };
+        let facts = Facts {
+            plan: &shop::plan(2, 1),
+            evidence: &evidence,
+            told: &told,
+            acknowledged: &|_| acknowledged,
+            dead_letters: &BTreeMap::new(),
+            payments: &[],
+            placements_logged: 1,
+        };
         let mut ledger = Sender::new("http://127.0.0.1").ledger();
         ledger.latency.saturating_record(12_345);
-        Report::new(&shop::plan(2, 1), &facts, &ledger, &Costs::default(), Duration::from_secs(1))
+        Report::new(&facts, &ledger, &Costs::default(), (5, Duration::from_secs(2)), "debug build")
     }
 
     #[test]
@@ -183,6 +192,7 @@ mod tests {
             assert_eq!(&json[name], number, "{name}");
         }
         assert_eq!((&json["events_lost"], &json["stock_conserved"]), (&json!(1), &json!(true)));
+        assert_eq!(json["placements_per_second"], 2.5);
         assert!((json["p99_ms"].as_f64().unwrap() - 12.345).abs() < 0.01, "{json}");
         for name in ["oversold_units", "p50_ms", "p95_ms", "p99_ms", "wcu_per_order", "calls_per_order", "laws"] {
             assert!(json.get(name).is_some(), "{name}");
@@ -194,6 +204,7 @@ mod tests {
         let text = report(0).to_string();
         let row = |name: &str| text.lines().find(|line| line.contains(name)).unwrap().trim_end().chars().count();
         assert_eq!(row("orders placed"), row("placement p95, ms"), "{text}");
+        assert!(text.starts_with("Demo: a made-up shop, seed 1; the functions are debug builds\n"), "{text}");
         assert!(text.ends_with("\n") && text.contains("✗ events_delivered"), "{text}");
         assert!(text.lines().last().unwrap().starts_with("Broken: "), "{text}");
     }

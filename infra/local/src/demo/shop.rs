@@ -22,6 +22,10 @@ const ZIPF_EXPONENT: f64 = 1.0;
 /// Orders that cannot be paid in time, one in so many.
 const UNPAYABLE_ONE_IN: usize = 50;
 
+/// Seconds an order may stay unpaid, at least and at most. The worker tries a payment 5, 30 and 155 s after the order:
+/// what expires before the last of these is found expired then, and not given up to the dead letters.
+const EXPIRY_SECONDS: (usize, usize) = (15, 120);
+
 /// A shop with `orders` orders; the same seed gives the same plan.
 pub fn plan(orders: usize, seed: u64) -> Plan {
     let mut random = StdRng::seed_from_u64(seed);
@@ -58,7 +62,7 @@ pub fn plan(orders: usize, seed: u64) -> Plan {
         currency: "EUR",
         products: products.collect(),
         skipped: BTreeMap::new(),
-        expiry_seconds: (orders.len() / 25).clamp(15, 900) as u32,
+        expiry_seconds: (orders.len() / 25).clamp(EXPIRY_SECONDS.0, EXPIRY_SECONDS.1) as u32,
         orders,
     }
 }
@@ -115,6 +119,13 @@ mod tests {
         for (rank, product) in plan.products.iter().enumerate() {
             let wanted = wanted.get(&product.id).copied().unwrap_or_default();
             assert_eq!(product.stock < wanted, rank < SCARCE, "{}: {} of {wanted}", product.id, product.stock);
+        }
+    }
+
+    #[test]
+    fn ord_13_an_order_expires_before_the_last_try_of_its_payment() {
+        for (orders, seconds) in [(0, 15), (500, 20), (2_000, 80), (20_000, 120)] {
+            assert_eq!(plan(orders, 1).expiry_seconds, seconds, "{orders} orders");
         }
     }
 

@@ -6,13 +6,12 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
 
 use super::functions::Settings;
+use super::process::{missing_program, watched};
 use crate::failure::Failure;
 use crate::progress::Step;
 use crate::template::Function;
-use crate::workspace;
 
 /// Builds the functions and gives the program of each.
 ///
@@ -23,7 +22,7 @@ pub async fn functions(
     settings: Settings,
     step: &Step,
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let mut command = Command::new(cargo());
+    let mut command = watched(&cargo());
     command.args(["build", "--message-format", "json-render-diagnostics"]);
     command.args(settings.release.then_some("--release"));
     for function in functions {
@@ -35,14 +34,8 @@ pub async fn functions(
         }
         command.args(["--bin", &function.name]);
     }
-    let mut child = command
-        .current_dir(workspace::root())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|_| Failure::new("cargo was not found", "install Rust from https://rustup.rs"))?;
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let lifeline = child.stdin.take();
     let mut errors = BufReader::new(child.stderr.take().expect("standard error is piped")).lines();
     let said = tokio::spawn(async move {
         let mut said = String::new();
@@ -67,6 +60,10 @@ pub async fn functions(
         }
     }
     let status = child.wait().await?;
+    drop(lifeline);
+    if missing_program(&command, status).is_some() {
+        return Err(Failure::new("cargo was not found", "install Rust from https://rustup.rs").into());
+    }
     if !status.success() {
         let said = said.await.unwrap_or_default();
         return Err(Failure::new(

@@ -86,7 +86,7 @@ impl Functions {
         }
         let environment = environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let program = venv.program("cargo-lambda");
-        let mut lambda = ChildProcess::start("functions", &program, arguments, environment, logs)?;
+        let lambda = ChildProcess::start("functions", &program, arguments, environment, logs)?;
         let url = format!("http://127.0.0.1:{port}");
         lambda.ready(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await?;
         let mut running =
@@ -140,7 +140,7 @@ impl Functions {
     }
 
     /// The failure it is that `cargo lambda watch` has ended, if it has.
-    pub fn failure(&mut self) -> Option<Failure> {
+    pub fn failure(&self) -> Option<Failure> {
         self.lambda.failure()
     }
 

@@ -26,11 +26,13 @@ impl Ministack {
             ("MINISTACK_HOST", "127.0.0.1"),
             ("LAMBDA_EXECUTOR", "local"),
             ("SFTP_ENABLED", "0"),
+            // It would listen on every interface.
+            ("IOT_MTLS_ENABLED", "0"),
             ("LOG_LEVEL", "WARNING"),
             ("PYTHONUNBUFFERED", "1"),
         ];
         let program = venv.program("ministack");
-        let mut child = ChildProcess::start("ministack", &program, [""; 0], environment, logs)?;
+        let child = ChildProcess::start("ministack", &program, [""; 0], environment, logs)?;
         let url = format!("http://127.0.0.1:{port}");
         let health = format!("{url}/_ministack/health");
         child.ready(async || client.get(&health).send().await.is_ok_and(|answer| answer.status().is_success())).await?;
@@ -43,7 +45,7 @@ impl Ministack {
     }
 
     /// The failure it is that the process has ended, if it has.
-    pub fn failure(&mut self) -> Option<Failure> {
+    pub fn failure(&self) -> Option<Failure> {
         self.child.failure()
     }
 

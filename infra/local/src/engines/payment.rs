@@ -36,7 +36,7 @@ impl Payment {
         let port = ports::free()?.to_string();
         let program = venv.program("python");
         let arguments = ["-c", LAUNCHER, &port];
-        let mut child = ChildProcess::start("payment", &program, arguments, [("PYTHONUNBUFFERED", "1")], logs)?;
+        let child = ChildProcess::start("payment", &program, arguments, [("PYTHONUNBUFFERED", "1")], logs)?;
         let url = format!("http://127.0.0.1:{port}");
         child.ready(async || client.get(&url).send().await.is_ok()).await?;
         let proxy = PaymentProxy::start(&url).await?;
@@ -49,7 +49,7 @@ impl Payment {
     }
 
     /// The failure it is that the process has ended, if it has.
-    pub fn failure(&mut self) -> Option<Failure> {
+    pub fn failure(&self) -> Option<Failure> {
         self.child.failure()
     }
 

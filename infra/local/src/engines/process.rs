@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -16,9 +17,9 @@ use crate::workspace;
 
 /// Becomes the program it is given, and leaves a watcher behind in the same process group. The watcher waits for the
 /// end of a pipe that this tool holds, and then ends the group. The kernel closes the pipe even if the tool is killed
-/// with SIGKILL, so nothing is left running.
+/// with SIGKILL, so nothing is left running. The watcher keeps no output open, or its readers would wait for its end.
 const WATCHED: &str = r#"exec 3<&0
-(trap "" TERM INT; read -r _ <&3; kill -TERM 0; sleep 3; kill -KILL 0) &
+(trap "" TERM INT; read -r _ <&3; kill -TERM 0; sleep 3; kill -KILL 0) >/dev/null 2>&1 &
 exec 3<&-
 exec "$@" </dev/null"#;
 
@@ -32,7 +33,8 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 /// A process in a group of its own, with its output in a log.
 pub struct ChildProcess {
     name: String,
-    child: Child,
+    /// Locked to ask whether it has ended.
+    child: Mutex<Child>,
     group: Pid,
     /// Ends the process when it is closed.
     lifeline: Option<ChildStdin>,
@@ -52,14 +54,9 @@ impl ChildProcess {
         logs: &Path,
     ) -> anyhow::Result<Self> {
         let log = logs.join(format!("{name}.log"));
-        let mut child = Command::new("sh")
-            .args(["-c", WATCHED, "sh"])
-            .arg(program)
+        let mut child = watched(program)
             .args(arguments)
             .envs(environment)
-            .current_dir(workspace::root())
-            .process_group(0)
-            .stdin(Stdio::piped())
             .stdout(log_file(&log)?)
             .stderr(log_file(&log)?)
             .spawn()
@@ -69,21 +66,21 @@ impl ChildProcess {
             name: name.to_owned(),
             group: Pid::from_raw(i32::try_from(id)?),
             lifeline: child.stdin.take(),
-            child,
+            child: Mutex::new(child),
             log,
         })
     }
 
     /// How the process ended, if it has.
-    fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+    fn ended(&self) -> Option<ExitStatus> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
     }
 
     /// Waits until `ready` says yes.
     ///
     /// # Errors
     /// When the process ends first, or takes too long.
-    pub async fn ready(&mut self, mut ready: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
+    pub async fn ready(&self, mut ready: impl AsyncFnMut() -> bool) -> anyhow::Result<()> {
         let began = Instant::now();
         while !tokio::time::timeout(PROBE_PATIENCE, ready()).await.unwrap_or_default() {
             let ended = self.ended();
@@ -98,7 +95,7 @@ impl ChildProcess {
     }
 
     /// The failure it is that the process has ended, if it has.
-    pub fn failure(&mut self) -> Option<Failure> {
+    pub fn failure(&self) -> Option<Failure> {
         let status = self.ended()?;
         let what = format!("{} ended with {status}", self.name);
         Some(Failure::new(what, "read the log, then run the command again").log(&self.log))
@@ -108,9 +105,10 @@ impl ChildProcess {
     pub async fn stop(mut self) {
         // Errors mean that the group is gone already.
         let _ = killpg(self.group, Signal::SIGTERM);
-        let _ = tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await;
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = tokio::time::timeout(STOP_PATIENCE, child.wait()).await;
         let _ = killpg(self.group, Signal::SIGKILL);
-        let _ = self.child.wait().await;
+        let _ = child.wait().await;
     }
 }
 
@@ -118,6 +116,30 @@ impl Drop for ChildProcess {
     fn drop(&mut self) {
         drop(self.lifeline.take());
     }
+}
+
+/// A command that runs `program` in the workspace's root and in a process group of its own, which ends when the pipe
+/// to its standard input does: [`Child::stdin`] must be taken and kept for as long as it may run.
+///
+/// The environment's Python finds its packages by itself; what a person's shell says of Python would lead it astray.
+pub fn watched(program: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", WATCHED, "sh"])
+        .arg(program)
+        .env_remove("PYTHONPATH")
+        .env_remove("PYTHONHOME")
+        .current_dir(workspace::root())
+        .process_group(0)
+        .stdin(Stdio::piped());
+    command
+}
+
+/// The program of a [`watched`] command, if `status` tells that it was not found.
+pub fn missing_program(command: &Command, status: ExitStatus) -> Option<String> {
+    let program = command.as_std().get_args().nth(3)?;
+    // So shells say that.
+    (status.code() == Some(127)).then(|| workspace::shown(Path::new(program)))
 }
 
 /// Opens `log` to append to it, so that several processes can share it.
@@ -166,8 +188,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_that_is_missing_is_named() {
+        let ended = async |program: &str| {
+            let mut command = watched(Path::new(program));
+            let mut child = command.spawn().unwrap();
+            let lifeline = child.stdin.take();
+            let status = child.wait().await.unwrap();
+            drop(lifeline);
+            missing_program(&command, status)
+        };
+        assert_eq!(ended("a-program-that-is-not-there").await.as_deref(), Some("a-program-that-is-not-there"));
+        assert_eq!(ended("false").await, None);
+    }
+
+    #[tokio::test]
     async fn a_process_that_ends_early_is_named_with_its_log() {
-        let mut child = ChildProcess::start("early", Path::new("sh"), ["-c", "exit 7"], none(), &logs()).unwrap();
+        let child = ChildProcess::start("early", Path::new("sh"), ["-c", "exit 7"], none(), &logs()).unwrap();
         let error = child.ready(async || false).await.unwrap_err();
         let told = crate::failure::report(&error);
         assert!(told.contains("early did not start: it ended with exit status: 7"), "{told}");

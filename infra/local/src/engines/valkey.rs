@@ -29,7 +29,7 @@ impl Valkey {
             .or_else(|| installed("redis-server"))
             .unwrap_or_else(|| venv.program("redis-server"));
         let arguments = ["--bind", "127.0.0.1", "--port", &number, "--save", "", "--appendonly", "no"];
-        let mut child = ChildProcess::start("valkey", &program, arguments, [("LANG", "C"); 0], logs)?;
+        let child = ChildProcess::start("valkey", &program, arguments, [("LANG", "C"); 0], logs)?;
         child.ready(async || answers(port).await.is_ok()).await?;
         Ok(Self { port, program, child })
     }
@@ -45,7 +45,7 @@ impl Valkey {
     }
 
     /// The failure it is that the process has ended, if it has.
-    pub fn failure(&mut self) -> Option<Failure> {
+    pub fn failure(&self) -> Option<Failure> {
         self.child.failure()
     }
 

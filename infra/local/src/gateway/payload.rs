@@ -166,16 +166,8 @@ pub fn response(answer: &[u8]) -> anyhow::Result<Response> {
     let mut response = Response::new(body(&answer)?);
     *response.status_mut() = StatusCode::from_u16(u16::try_from(status)?)?;
     let headers = response.headers_mut();
-    for (name, values) in answer["multiValueHeaders"].as_object().into_iter().flatten() {
-        for value in values.as_array().into_iter().flatten() {
-            headers.append(HeaderName::from_bytes(name.as_bytes())?, header_value(value)?);
-        }
-    }
     for (name, value) in answer["headers"].as_object().into_iter().flatten() {
-        let name = HeaderName::from_bytes(name.as_bytes())?;
-        if !headers.contains_key(&name) {
-            headers.insert(name, header_value(value)?);
-        }
+        headers.insert(HeaderName::from_bytes(name.as_bytes())?, header_value(value)?);
     }
     for cookie in answer["cookies"].as_array().into_iter().flatten() {
         headers.append(header::SET_COOKIE, header_value(cookie)?);

@@ -84,7 +84,11 @@ impl QueueSource {
                 "MessageSystemAttributeNames": ["All"],
                 "MessageAttributeNames": ["All"],
             });
-            let mut answer = self.services.sqs.call("ReceiveMessage", &request).await?;
+            let mut answer = match self.services.sqs.call("ReceiveMessage", &request).await {
+                // What was received is hidden from the next call, so it must not be lost with this one's error.
+                Err(_) if !batch.is_empty() => return Ok(batch),
+                answer => answer?,
+            };
             let Value::Array(messages) = answer["Messages"].take() else {
                 if batch.is_empty() || began.elapsed() >= window {
                     return Ok(batch);

@@ -76,16 +76,17 @@ impl StreamSource {
             lanes.push(lane);
             tasks.spawn(Arc::clone(&source).handle_lane(records));
         }
+        let mut last = None;
         loop {
-            if let Err(error) = source.read(&lanes).await {
+            if let Err(error) = source.read(&lanes, &mut last).await {
                 tracing::warn!(function = source.function, %error, "the stream was not read");
                 tokio::time::sleep(ERROR_PAUSE).await;
             }
         }
     }
 
-    /// Reads until an error, from the position that was reached.
-    async fn read(&self, lanes: &[mpsc::Sender<Value>]) -> Result<(), ServiceError> {
+    /// Reads until an error, from after the record with the sequence number `last`, which moves on with what is read.
+    async fn read(&self, lanes: &[mpsc::Sender<Value>], last: &mut Option<Value>) -> Result<(), ServiceError> {
         let streams = &self.services.streams;
         let stream = json!({ "StreamArn": self.services.stream_arn });
         let described = streams.call("DescribeStream", &stream).await?;
@@ -93,24 +94,24 @@ impl StreamSource {
         self.shard.get_or_init(|| shard.as_str().unwrap_or_default().to_owned());
         let mut request =
             json!({ "StreamArn": self.services.stream_arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
+        if let Some(last) = last.as_ref() {
+            request["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
+            request["SequenceNumber"] = last.clone();
+        }
         let mut iterator = streams.call("GetShardIterator", &request).await?["ShardIterator"].take();
-        request["ShardIteratorType"] = "AFTER_SEQUENCE_NUMBER".into();
         loop {
             let read = json!({ "ShardIterator": iterator, "Limit": READ_MAX });
-            let mut answer = match streams.call("GetRecords", &read).await {
-                Err(error) if error.is("ExpiredIteratorException") && request.get("SequenceNumber").is_some() => {
-                    iterator = streams.call("GetShardIterator", &request).await?["ShardIterator"].take();
-                    continue;
-                }
-                answer => answer?,
+            let mut answer = streams.call("GetRecords", &read).await?;
+            let Value::Array(records) = answer["Records"].take() else {
+                // No engine should answer so; one that does is not asked again without a pause.
+                tokio::time::sleep(ERROR_PAUSE).await;
+                continue;
             };
-            let Value::Array(records) = answer["Records"].take() else { continue };
-            if records.is_empty() {
+            if let Some(newest) = records.last() {
+                *last = Some(newest["dynamodb"]["SequenceNumber"].clone());
+            } else {
                 self.position.reads_at_end.fetch_add(1, Ordering::SeqCst);
                 tokio::time::sleep(IDLE).await;
-            }
-            if let Some(last) = records.last() {
-                request["SequenceNumber"] = last["dynamodb"]["SequenceNumber"].clone();
             }
             // Records in hand must show before the read does, or the stream seems idle for an instant.
             self.position.pending.fetch_add(records.len() as u64, Ordering::SeqCst);
@@ -156,8 +157,10 @@ impl StreamSource {
         let mut batch = Batch::new(records.len(), self.mapping.bisect_batch_on_function_error, retries_max);
         while let Some(range) = batch.next() {
             if self.is_too_old(&records[range.start]) {
+                // Once they are discarded, the count is that of the records behind them.
+                let calls = batch.retries();
                 let given_up = batch.discard().unwrap_or(range);
-                self.report(&records[given_up], "RecordAgeExceeded", batch.retries() + 1).await;
+                self.report(&records[given_up], "RecordAgeExceeded", calls).await;
                 continue;
             }
             tokio::time::sleep(batch.pause()).await;

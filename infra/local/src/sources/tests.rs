@@ -1,6 +1,7 @@
 //! The sources against the real stream engine, with a queue service and a function made up here.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -54,6 +55,10 @@ struct World {
     messages: Mutex<Vec<(String, Value)>>,
     /// Receipt handles that were deleted.
     deleted: Mutex<Vec<Value>>,
+    /// Whether the next attempt to receive from an empty queue fails.
+    receive_fails: AtomicBool,
+    /// Whether the next read of the stream fails.
+    read_fails: AtomicBool,
 }
 
 /// A function that fails whenever it meets `poison`, on a stream record or in a message.
@@ -74,7 +79,7 @@ async fn invoke(State(world): State<Arc<World>>, Json(event): Json<Value>) -> Re
 }
 
 /// As much of SQS as the sources use.
-async fn sqs(State(world): State<Arc<World>>, headers: HeaderMap, body: String) -> Json<Value> {
+async fn sqs(State(world): State<Arc<World>>, headers: HeaderMap, body: String) -> Response {
     let request: Value = serde_json::from_str(&body).unwrap();
     let queue = request["QueueUrl"].as_str().unwrap().to_owned();
     let mut messages = world.messages.lock().unwrap();
@@ -86,6 +91,9 @@ async fn sqs(State(world): State<Arc<World>>, headers: HeaderMap, body: String) 
         "AmazonSQS.ReceiveMessage" => {
             let received = messages.extract_if(.., |(of, _)| *of == queue).map(|(_, message)| message).take(10);
             let received: Vec<_> = received.collect();
+            if received.is_empty() && queue == "Work" && world.receive_fails.swap(false, Ordering::SeqCst) {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
             if received.is_empty() { json!({}) } else { json!({ "Messages": received }) }
         }
         "AmazonSQS.DeleteMessageBatch" => {
@@ -95,6 +103,24 @@ async fn sqs(State(world): State<Arc<World>>, headers: HeaderMap, body: String) 
         }
         other => panic!("{other}"),
     })
+    .into_response()
+}
+
+/// The stream's service, but for the reads that are ordered to fail.
+async fn streams(
+    State((world, engine)): State<(Arc<World>, String)>,
+    headers: HeaderMap,
+    body: String,
+) -> Result<String, StatusCode> {
+    let target = headers["x-amz-target"].to_str().unwrap();
+    if target.ends_with(".GetRecords") && world.read_fails.swap(false, Ordering::SeqCst) {
+        return Err(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    let mut request = reqwest::Client::new().post(engine).body(body);
+    for name in ["x-amz-target", "x-amz-date", "content-type", "authorization"] {
+        request = request.header(name, &headers[name]);
+    }
+    Ok(request.send().await.unwrap().text().await.unwrap())
 }
 
 struct Scene {
@@ -107,15 +133,17 @@ struct Scene {
 impl Scene {
     async fn set(name: &str) -> Self {
         let world = Arc::new(World::default());
+        let engine = DynamoDb::start(&std::env::temp_dir().join(format!("holdfast-{name}"))).await.unwrap();
         let router = Router::new()
             .route("/", post(sqs))
             .route("/2015-03-31/functions/test/invocations", post(invoke))
-            .with_state(Arc::clone(&world));
+            .with_state(Arc::clone(&world))
+            .route("/streams", post(streams))
+            .with_state((Arc::clone(&world), engine.url().to_owned()));
         let (listener, address) = ports::listen().await.unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
         let url = format!("http://{address}");
 
-        let engine = DynamoDb::start(&std::env::temp_dir().join(format!("holdfast-{name}"))).await.unwrap();
         let client = reqwest::Client::new();
         let dynamodb = JsonService::dynamodb(client.clone(), engine.url());
         let application = Template::parse(TEMPLATE).unwrap().application(&LocalValues::default()).unwrap();
@@ -124,7 +152,7 @@ impl Scene {
         let services = Services {
             invoker: Invoker::new(client.clone(), &url, &application.functions, 2),
             sqs: JsonService::sqs(client.clone(), &url),
-            streams: JsonService::streams(client, engine.url()),
+            streams: JsonService::streams(client, &format!("{url}/streams")),
             queue_urls: queue_urls.collect(),
             stream_arn: created["TableDescription"]["LatestStreamArn"].as_str().unwrap().to_owned(),
         };
@@ -171,6 +199,36 @@ async fn a_poisoned_record_is_reported_and_its_neighbours_are_handled() {
     assert_eq!(batch["batchSize"], 1);
     assert_eq!(batch["startSequenceNumber"], batch["endSequenceNumber"]);
     assert!(batch["shardId"].as_str().is_some_and(|shard| shard.starts_with("shardId-")));
+}
+
+#[tokio::test]
+async fn a_read_that_fails_is_taken_up_where_it_was() {
+    let scene = Scene::set("stream-fails").await;
+    let position = &scene.sources.streams[0];
+    for (read, key) in [(1, "a"), (2, "b")] {
+        scene.put(key).await;
+        until(|| position.read() == read && position.pending() == 0).await;
+    }
+    scene.world.read_fails.store(true, Ordering::SeqCst);
+    until(|| !scene.world.read_fails.load(Ordering::SeqCst)).await;
+    scene.put("c").await;
+    until(|| scene.world.handled.lock().unwrap().iter().any(|key| key == "c")).await;
+    assert_eq!(*scene.world.handled.lock().unwrap(), ["a", "b", "c"]);
+    assert_eq!(position.read(), 3);
+}
+
+#[tokio::test]
+async fn a_batch_that_could_not_be_filled_is_not_lost() {
+    let scene = Scene::set("queue-fails").await;
+    let message = json!({ "MessageId": "1", "ReceiptHandle": "receipt-1", "Body": r#"{"id":"o/1"}"# });
+    {
+        // Nothing is received meanwhile: the failure follows the message.
+        let mut messages = scene.world.messages.lock().unwrap();
+        scene.world.receive_fails.store(true, Ordering::SeqCst);
+        messages.push(("Work".to_owned(), message));
+    }
+    until(|| scene.sources.deliveries.acknowledged("o/1") == 1).await;
+    assert!(!scene.world.receive_fails.load(Ordering::SeqCst), "the batch was filled without a failure");
 }
 
 #[tokio::test]

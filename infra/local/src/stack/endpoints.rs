@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -45,15 +45,60 @@ impl Endpoints {
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// Writes a `stack.json` to `path`.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         // Readers find the old file or the new one, never half of one.
         let draft = path.with_extension("draft");
         fs::write(&draft, text + "\n")?;
         fs::rename(&draft, path).with_context(|| format!("{} was not written", workspace::shown(path)))
+    }
+}
+
+/// A `stack.json` that is there while the stack is.
+#[derive(Debug)]
+pub struct Published {
+    path: PathBuf,
+}
+
+impl Published {
+    /// Writes `endpoints` to `path`. The file goes when this is dropped.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn new(endpoints: &Endpoints, path: &Path) -> anyhow::Result<Self> {
+        endpoints.write(path)?;
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes what a stack left at `path` that was killed.
+    pub fn withdraw(path: &Path) {
+        // Mostly there is none.
+        let _ = fs::remove_file(path);
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        Self::withdraw(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_goes_with_its_stack() {
+        let path = std::env::temp_dir().join(format!("holdfast-stack-{}.json", std::process::id()));
+        let endpoints = Endpoints { table: "t".to_owned(), ..Endpoints::default() };
+        let published = Published::new(&endpoints, &path).unwrap();
+        assert_eq!(Endpoints::read(&path).unwrap(), endpoints);
+        drop(published);
+        assert!(Endpoints::read(&path).is_err());
     }
 }

@@ -7,8 +7,8 @@ mod idle;
 mod resources;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,12 +29,15 @@ use crate::sources::{Services, Sources};
 use crate::template::{Application, LocalValues, Template};
 use crate::workspace;
 use control::Control;
-pub use endpoints::Endpoints;
+pub use endpoints::{Endpoints, Published};
 use idle::Watch;
 pub use idle::{Busy, QueueDepth};
 
 /// How often the parts of a running stack are looked after.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The file in a stack's folder that tells where everything is.
+const STACK_JSON: &str = "stack.json";
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -74,9 +77,9 @@ pub struct Stack {
     /// What the event sources delivered.
     pub deliveries: Arc<Deliveries>,
     watch: Arc<Watch>,
-    folder: PathBuf,
     engines: Engines,
     application: Option<Running>,
+    published: Published,
     /// Held while the stack runs.
     _lock: File,
 }
@@ -104,6 +107,7 @@ impl Stack {
     pub async fn start(options: StackOptions, progress: &Progress) -> anyhow::Result<Self> {
         let folder = workspace::stack(&options.name);
         let lock = folder::only_one(&folder, &options.name)?;
+        Published::withdraw(&folder.join(STACK_JSON));
         let logs = folder.join("logs");
         folder::clear_logs(&logs)?;
         let venv = Venv::engines(progress).await?;
@@ -154,22 +158,21 @@ impl Stack {
             Some((running, watch)) => (Arc::clone(&running.sources.deliveries), watch, Some(running)),
             None => (Arc::default(), Arc::new(Watch::engines(sqs.clone(), &application, &endpoints.queues)), None),
         };
-        let stack = Self {
+        let published = Published::new(&endpoints, &folder.join(STACK_JSON))?;
+        Ok(Self {
             endpoints,
             deliveries,
             watch,
-            folder,
             engines: Engines { _dynamodb: dynamodb, ministack, valkey, payment },
             application,
+            published,
             _lock: lock,
-        };
-        stack.endpoints.write(&stack.endpoints_path())?;
-        Ok(stack)
+        })
     }
 
     /// The file that tells other processes where everything is.
-    pub fn endpoints_path(&self) -> PathBuf {
-        self.folder.join("stack.json")
+    pub fn endpoints_path(&self) -> &Path {
+        self.published.path()
     }
 
     /// `None` when nothing is under way: no request, the stream read to its end, and no message in a queue that a
@@ -190,17 +193,30 @@ impl Stack {
     }
 
     /// Returns when a part of the stack has ended that should not, with what to do about it.
-    pub async fn failure(&mut self) -> Failure {
+    pub async fn failure(&self) -> Failure {
         loop {
-            let engines = &mut self.engines;
-            let engine = engines.ministack.failure().or_else(|| engines.valkey.failure());
-            let engine = engine.or_else(|| engines.payment.failure());
-            let functions = self.application.as_mut().and_then(|running| running.functions.failure());
-            if let Some(failure) = engine.or(functions) {
+            if let Some(failure) = self.failed() {
                 return failure;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Does `work` with the stack, for as long as the stack is whole.
+    ///
+    /// # Errors
+    /// Those of `work`; or that a part of the stack has ended, which is then what work failed of.
+    pub async fn run<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        tokio::select! {
+            result = work => result.map_err(|error| self.failed().map_or(error, anyhow::Error::from)),
+            failure = self.failure() => Err(failure.into()),
+        }
+    }
+
+    fn failed(&self) -> Option<Failure> {
+        let Engines { ministack, valkey, payment, .. } = &self.engines;
+        let engine = ministack.failure().or_else(|| valkey.failure()).or_else(|| payment.failure());
+        engine.or_else(|| self.application.as_ref()?.functions.failure())
     }
 
     /// Stops everything, what calls before what is called.
@@ -213,8 +229,6 @@ impl Stack {
         }
         let Engines { ministack, valkey, payment, .. } = self.engines;
         tokio::join!(ministack.stop(), valkey.stop(), payment.stop());
-        // It may have been removed, and nobody needs it any more.
-        let _ = fs::remove_file(self.folder.join("stack.json"));
     }
 }
 

@@ -70,9 +70,9 @@ pub struct Route {
     pub scopes: Vec<String>,
 }
 
-/// An event-source mapping of a queue.
+/// An event-source mapping of a queue. As with those of streams, a property that this tool does not play is refused.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct QueueMapping {
     /// The ARN of the queue.
     pub queue: String,
@@ -95,7 +95,7 @@ pub struct QueueMapping {
 
 /// The limit of a queue's mapping.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct ScalingConfig {
     /// At most so many batches at once.
     #[serde(default, deserialize_with = "lenient_option")]
@@ -104,8 +104,12 @@ pub struct ScalingConfig {
 
 /// An event-source mapping of a table's stream.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct StreamMapping {
+    /// The ARN of the stream. There is one, that of the table.
+    pub stream: String,
+    /// Where reading begins.
+    pub starting_position: StartingPosition,
     /// The most records a batch has.
     #[serde(default = "hundred", deserialize_with = "lenient")]
     pub batch_size: usize,
@@ -132,9 +136,18 @@ pub struct StreamMapping {
     pub destination_config: DestinationConfig,
 }
 
+/// Where the reading of a stream begins. `LATEST` is not played, and is refused: AWS may leave out what is written while
+/// the mapping is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum StartingPosition {
+    /// With the oldest record.
+    #[serde(rename = "TRIM_HORIZON")]
+    TrimHorizon,
+}
+
 /// Filters of an event-source mapping; an event passes if it passes any.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct FilterCriteria {
     /// None let everything pass.
     #[serde(default)]
@@ -143,7 +156,7 @@ pub struct FilterCriteria {
 
 /// One filter.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Filter {
     /// An event pattern, as JSON text.
     pub pattern: String,
@@ -151,7 +164,7 @@ pub struct Filter {
 
 /// Destinations of an event-source mapping.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct DestinationConfig {
     /// Where discarded batches are reported.
     pub on_failure: Option<Destination>,
@@ -159,10 +172,21 @@ pub struct DestinationConfig {
 
 /// A destination.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Destination {
+    /// What it is.
+    #[serde(rename = "Type")]
+    pub kind: DestinationKind,
     /// The ARN of a queue.
     pub destination: String,
+}
+
+/// The services that discarded batches can be reported to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum DestinationKind {
+    /// A queue.
+    #[serde(rename = "SQS")]
+    Queue,
 }
 
 /// A schedule.

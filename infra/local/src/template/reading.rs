@@ -99,8 +99,8 @@ fn add_event(function: &mut Function, document: &Value, resolver: &Resolver<'_>,
             let default_authorizer = &document["Resources"][api]["Properties"]["Auth"]["DefaultAuthorizer"];
             function.routes.push(route(&properties, default_authorizer)?);
         }
-        "SQS" => function.queues.push(typed(properties)?),
-        "DynamoDB" => function.streams.push(typed(properties)?),
+        "SQS" => function.queues.push(mapping(properties)?),
+        "DynamoDB" => function.streams.push(mapping(properties)?),
         "Schedule" | "ScheduleV2" => function.schedules.push(schedule(&properties)?),
         other => bail!("sources of type {other} are not known to cargo dev"),
     }
@@ -186,6 +186,10 @@ fn queue(resolver: &Resolver<'_>, logical_id: &str, properties: &Value) -> anyho
     Ok(Queue { logical_id: logical_id.to_owned(), arn: as_text(&resolver.resolve(&arn)?)?, name, attributes })
 }
 
-fn typed<T: DeserializeOwned>(properties: Value) -> anyhow::Result<T> {
+/// The mapping with these properties, which is enabled.
+fn mapping<T: DeserializeOwned>(mut properties: Value) -> anyhow::Result<T> {
+    if let Some(properties) = properties.as_object_mut() {
+        properties.remove("Enabled");
+    }
     Ok(serde_json::from_value(properties)?)
 }

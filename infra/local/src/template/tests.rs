@@ -174,6 +174,26 @@ fn what_is_not_known_is_named_with_its_place() {
 }
 
 #[test]
+fn a_mapping_that_is_not_played_as_it_is_written_is_refused() {
+    let refused = |from: &str, to: &str| {
+        let text = FIXTURE.replacen(from, to, 1);
+        assert_ne!(text, FIXTURE);
+        let error = Template::parse(&text).unwrap().application(&LocalValues::default()).unwrap_err();
+        format!("{error:#}")
+    };
+    let told = refused("TRIM_HORIZON", "LATEST");
+    assert!(told.contains("Stream") && told.contains("LATEST"), "{told}");
+    let told = refused("MaximumRetryAttempts: 4", "TumblingWindowInSeconds: 4");
+    assert!(told.contains("Stream") && told.contains("TumblingWindowInSeconds"), "{told}");
+    let told = refused("BatchSize: \"5\"", "KmsKeyArn: a");
+    assert!(told.contains("Queue") && told.contains("KmsKeyArn"), "{told}");
+    let told = refused("{ Type: SQS, Destination", "{ Type: SNS, Destination");
+    assert!(told.contains("SNS"), "{told}");
+    let text = FIXTURE.replacen("BatchSize: \"5\"", "Enabled: true", 1);
+    assert!(Template::parse(&text).unwrap().application(&LocalValues::default()).is_ok());
+}
+
+#[test]
 fn the_template_of_this_workspace_is_understood() {
     let template = Template::read(&workspace::root().join("template.yaml")).unwrap();
     let application = template.application(&LocalValues::default()).unwrap();

@@ -38,8 +38,14 @@ pub struct ProcessFigures {
 pub async fn measure(orders: usize, progress: &Progress) -> anyhow::Result<Vec<ProcessFigures>> {
     let options = StackOptions { release: true, concurrency: 1, ..StackOptions::named("bench") };
     let stack = Stack::start(options, progress).await?;
+    let figures = stack.run(placed(orders, &stack, progress)).await;
+    stack.stop().await;
+    figures
+}
+
+async fn placed(orders: usize, stack: &Stack, progress: &Progress) -> anyhow::Result<Vec<ProcessFigures>> {
     let bar = progress.bars().add(ProgressBar::new(orders as u64));
-    let api = Api::new(&stack)?;
+    let api = Api::new(stack)?;
     api.open_shop(orders).await?;
     for n in 0..orders {
         api.order(n).await?;
@@ -47,11 +53,9 @@ pub async fn measure(orders: usize, progress: &Progress) -> anyhow::Result<Vec<P
     }
     bar.finish_and_clear();
     let step = progress.step("payments");
-    tokio::time::timeout(DRAIN_PATIENCE, drained(&stack)).await.context("the payments did not come to an end")??;
+    tokio::time::timeout(DRAIN_PATIENCE, drained(stack)).await.context("the payments did not come to an end")??;
     step.done("");
-    let figures = processes(&workspace::root().join("target/release"));
-    stack.stop().await;
-    figures
+    processes(&workspace::root().join("target/release"))
 }
 
 async fn drained(stack: &Stack) -> anyhow::Result<()> {

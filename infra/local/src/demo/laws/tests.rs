@@ -1,15 +1,41 @@
 //! Negative controls: each law is broken in turn, and must be the one that is reported.
 
 use super::*;
+use crate::demo::payments::Metadata;
+use crate::demo::plan::{IS_DECLINED, Order, PAYS, Product, Sending};
 use serde_json::{Value, json};
 
 const ORDER: &str = "ef06e91a-33ea-8eb7-aa63-dcde60bd5e5f";
 
 struct World {
+    plan: Plan,
+    payments: Vec<Payment>,
+    logged: u64,
     items: Vec<Value>,
     told: BTreeMap<String, Told>,
     acknowledged: u64,
     dead_letters: BTreeMap<String, u64>,
+}
+
+/// A shop of ten mugs, one of whose customers wants three.
+fn plan() -> Plan {
+    let mug = Product { id: "mug".to_owned(), name: "Mug".to_owned(), price: 1999, stock: 10 };
+    let order = Order {
+        key: "k-1".to_owned(),
+        customer: "c-1".to_owned(),
+        guest: false,
+        lines: vec![("mug".to_owned(), 3)],
+        payment_method: PAYS,
+        sending: Sending::Once,
+    };
+    Plan {
+        title: "mugs".to_owned(),
+        currency: "EUR",
+        products: vec![mug],
+        orders: vec![order],
+        skipped: BTreeMap::new(),
+        expiry_seconds: 15,
+    }
 }
 
 /// Ten mugs received, three of them sold by one order, whose three changes were delivered.
@@ -18,22 +44,30 @@ fn world() -> World {
     let from = json!({"L": [{"M": {"warehouse": {"S": "main"}, "stripe": {"N": "0"}, "quantity": {"N": "3"}}}]});
     let line = json!({"M": {"product": {"S": "mug"}, "quantity": {"N": "3"}, "price": {"N": "1999"}, "from": from}});
     let order = json!({
-        "pk": {"S": format!("acme#order#{ORDER}")}, "sk": {"S": "order"}, "state": {"S": "paid"}, "version": {"N": "3"},
-        "total": {"N": "5997"}, "lines": {"L": [line]}, "payment": {"M": {"status": {"S": "authorised"}}},
+        "pk": {"S": format!("demo#order#{ORDER}")}, "sk": {"S": "order"}, "state": {"S": "paid"}, "version": {"N": "3"},
+        "currency": {"S": "EUR"}, "total": {"N": "5997"}, "lines": {"L": [line]}, "payment": {"M": {"status": {"S": "authorised"}}},
         "history": {"L": [entry("placed"), entry("payment_started"), entry("paid")]},
     });
     let (header, receipt) = (json!({"S": "warehouse#main"}), json!({"S": "receipt#r1"}));
     let items = vec![
         order,
-        json!({"pk": {"S": "acme#stock#mug"}, "sk": header, "stripes": {"N": "2"}, "received": {"N": "10"}}),
-        json!({"pk": {"S": "acme#stock#mug"}, "sk": receipt, "warehouse": {"S": "main"}, "quantity": {"N": "10"}}),
-        json!({"pk": {"S": "acme#pool#stock#mug@main#0"}, "sk": {"S": "stripe"}, "available": {"N": "2"}}),
-        json!({"pk": {"S": "acme#pool#stock#mug@main#1"}, "sk": {"S": "stripe"}, "available": {"N": "5"}}),
-        json!({"pk": {"S": "acme#product#mug"}, "sk": {"S": "product"}, "price": {"N": "1999"}}),
+        json!({"pk": {"S": "demo#stock#mug"}, "sk": header, "stripes": {"N": "2"}, "received": {"N": "10"}}),
+        json!({"pk": {"S": "demo#stock#mug"}, "sk": receipt, "warehouse": {"S": "main"}, "quantity": {"N": "10"}}),
+        json!({"pk": {"S": "demo#pool#stock#mug@main#0"}, "sk": {"S": "stripe"}, "available": {"N": "2"}}),
+        json!({"pk": {"S": "demo#pool#stock#mug@main#1"}, "sk": {"S": "stripe"}, "available": {"N": "5"}}),
+        json!({"pk": {"S": "demo#product#mug"}, "sk": {"S": "product"}, "price": {"N": "1999"}}),
     ];
     let told = Told { orders: BTreeSet::from([ORDER.to_owned()]), created: 1, ..Told::default() };
     let dead_letters = BTreeMap::from([("OrderEventsDeadLetters".to_owned(), 0)]);
-    World { items, told: BTreeMap::from([("k-1".to_owned(), told)]), acknowledged: 3, dead_letters }
+    let payment = Payment {
+        id: "pi_1".to_owned(),
+        amount: 5997,
+        currency: "eur".to_owned(),
+        status: "requires_capture".to_owned(),
+        metadata: Metadata { order_id: ORDER.to_owned() },
+    };
+    let told = BTreeMap::from([("k-1".to_owned(), told)]);
+    World { plan: plan(), payments: vec![payment], logged: 1, items, told, acknowledged: 3, dead_letters }
 }
 
 /// The laws that are broken in this world, with what is said about them.
@@ -44,6 +78,9 @@ fn broken(world: &World) -> Vec<(&'static str, String)> {
         u64::from(version <= world.acknowledged)
     };
     let facts = Facts {
+        plan: &world.plan,
+        payments: &world.payments,
+        placements_logged: world.logged,
         evidence: &evidence,
         told: &world.told,
         acknowledged: &acknowledged,
@@ -75,7 +112,7 @@ fn a_unit_that_appears_or_vanishes_is_reported_with_its_product() {
     leaked.items[3]["available"]["N"] = json!("1");
     let [(name, detail)] = <[_; 1]>::try_from(broken(&leaked)).unwrap();
     assert_eq!(name, "stock_conserved");
-    assert!(detail.starts_with("product mug of acme: receipts 10, received 10, but available 6"), "{detail}");
+    assert!(detail.starts_with("product mug of demo: receipts 10, received 10, but available 6"), "{detail}");
     breaks("stock_conserved", |world| world.items[1]["received"]["N"] = json!("11"));
     breaks("stock_conserved", |world| world.items[2]["quantity"]["N"] = json!("9"));
     breaks("stock_conserved", |world| drop(world.items.remove(4)));
@@ -120,6 +157,64 @@ fn pay_1_an_authorisation_that_outlives_its_order_is_reported() {
     breaks("no_stray_authorisation", |world| world.items[0]["state"]["S"] = json!("expired"));
     breaks("no_stray_authorisation", |world| payment(world, "started"));
     breaks("no_stray_authorisation", |world| payment(world, "none"));
+}
+
+#[test]
+fn pay_1_the_provider_has_the_last_word_on_what_is_authorised() {
+    breaks("no_stray_authorisation", |world| world.payments.clear());
+    breaks("no_stray_authorisation", |world| world.payments[0].status = "canceled".to_owned());
+    breaks("no_stray_authorisation", |world| world.payments[0].amount = 5996);
+    breaks("no_stray_authorisation", |world| world.payments[0].currency = "gbp".to_owned());
+    breaks("no_stray_authorisation", |world| world.payments.push(world.payments[0].clone()));
+    breaks("no_stray_authorisation", |world| {
+        let stray = Payment { metadata: Metadata::default(), ..world.payments[0].clone() };
+        world.payments.push(stray);
+    });
+    breaks("no_stray_authorisation", |world| {
+        world.items[0]["state"]["S"] = json!("expired");
+        world.items[0]["payment"]["M"]["status"]["S"] = json!("voided");
+    });
+    breaks("no_stray_authorisation", |world| world.items[0]["total"]["N"] = json!("0"));
+}
+
+#[test]
+fn a_system_that_refuses_everything_is_reported() {
+    let refused = |world: &mut World| {
+        world.told.insert("k-1".to_owned(), Told { sold_out: 1, ..Told::default() });
+        world.items.remove(0);
+        world.payments.clear();
+        world.items[2]["available"]["N"] = json!("5");
+    };
+    let mut nothing = world();
+    refused(&mut nothing);
+    nothing.logged = 0;
+    let [(name, detail)] = <[_; 1]>::try_from(broken(&nothing)).unwrap();
+    assert_eq!((name, &*detail), ("as_planned", "key k-1: there was enough for it, but it was not placed"));
+    breaks("as_planned", |world| {
+        refused(world);
+        // Where there is too little for all, some are refused, but not all.
+        world.plan.orders[0].lines[0].1 = 11;
+    });
+}
+
+#[test]
+fn what_is_not_as_planned_is_reported() {
+    breaks("as_planned", |world| world.plan.products[0].stock = 11);
+    breaks("as_planned", |world| {
+        world.plan.products.push(Product { id: "jug".to_owned(), ..world.plan.products[0].clone() });
+    });
+    breaks("as_planned", |world| world.plan.orders.push(Order { key: "k-2".to_owned(), ..plan().orders.remove(0) }));
+    breaks("as_planned", |world| world.plan.orders[0].lines[0].1 = 2);
+    breaks("as_planned", |world| world.plan.orders[0].lines.push(("mug".to_owned(), 1)));
+    breaks("as_planned", |world| world.plan.products[0].price = 1998);
+    breaks("as_planned", |world| world.plan.currency = "GBP");
+    breaks("as_planned", |world| world.plan.orders[0].payment_method = IS_DECLINED);
+    breaks("as_planned", |world| world.items[0]["state"]["S"] = json!("payment_failed"));
+}
+
+#[test]
+fn an_order_whose_spending_is_not_known_is_reported() {
+    breaks("spending_known", |world| world.logged = 0);
 }
 
 #[test]

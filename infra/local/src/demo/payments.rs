@@ -1,0 +1,66 @@
+//! What the payment provider holds, as it says itself.
+
+use crate::engines::payment::SECRET_KEY;
+use anyhow::Context;
+use serde::Deserialize;
+
+/// The payments of one page. Stripe gives 100 at most; the local provider looks at all it has for each page.
+const PAGE: usize = 10_000;
+
+/// A payment: <https://docs.stripe.com/api/payment_intents/object>.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Payment {
+    /// The provider's name for it.
+    pub id: String,
+    /// In the currency's minor unit. Stripe counts some currencies otherwise, but not those of the demo.
+    pub amount: i64,
+    /// In lower case.
+    pub currency: String,
+    /// How far it got: an authorised amount is `requires_capture`.
+    pub status: String,
+    /// What the order's worker noted on it.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+/// What Holdfast notes on a payment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Metadata {
+    /// The order that it is for.
+    #[serde(default)]
+    pub order_id: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Payment>,
+    has_more: bool,
+}
+
+impl Payment {
+    /// Whether its amount is set aside.
+    pub fn is_authorised(&self) -> bool {
+        self.status == "requires_capture"
+    }
+}
+
+/// Reads every payment of the provider at `url`.
+///
+/// # Errors
+/// When it does not answer, or not as Stripe does.
+pub async fn read(client: &reqwest::Client, url: &str) -> anyhow::Result<Vec<Payment>> {
+    let mut payments: Vec<Payment> = Vec::new();
+    loop {
+        let mut page = format!("{url}/v1/payment_intents?limit={PAGE}");
+        if let Some(last) = payments.last() {
+            page.push_str(&format!("&starting_after={}", last.id));
+        }
+        let answer = client.get(page).bearer_auth(SECRET_KEY).send().await?.error_for_status()?;
+        let page: Page = answer.json().await.context("the payments are not readable")?;
+        let is_last = !page.has_more || page.data.is_empty();
+        payments.extend(page.data);
+        if is_last {
+            return Ok(payments);
+        }
+    }
+}
