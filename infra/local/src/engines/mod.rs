@@ -10,4 +10,5 @@ pub mod payment;
 pub mod payment_proxy;
 pub mod ports;
 pub mod process;
+pub mod server;
 pub mod valkey;

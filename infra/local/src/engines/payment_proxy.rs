@@ -17,9 +17,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 
-use crate::engines::ports;
+use crate::engines::server::Server;
 
 /// The longest body that is passed on, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -28,8 +27,7 @@ const KEY_LENGTH_MAX: usize = 255;
 
 /// The proxy. It stops when it is dropped.
 pub struct PaymentProxy {
-    url: String,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl PaymentProxy {
@@ -48,23 +46,12 @@ impl PaymentProxy {
             .route("/_faults", post(order_fault).delete(clear_faults))
             .fallback(forward)
             .with_state(shared);
-        let (listener, address) = ports::listen().await?;
-        let server = tokio::spawn(async move {
-            // It only ends with an error if the listener is broken, and callers notice that by themselves.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { url: format!("http://{address}"), server })
+        Ok(Self { server: Server::start(|_| Ok(router)).await? })
     }
 
     /// The base URL of the API.
     pub fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-impl Drop for PaymentProxy {
-    fn drop(&mut self) {
-        self.server.abort();
+        self.server.url()
     }
 }
 

@@ -11,10 +11,9 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::task::JoinHandle;
 
 use crate::engines::invoker::{Invoker, Outcome};
-use crate::engines::ports;
+use crate::engines::server::Server;
 use crate::template::Function;
 use authorizer::{Authorizer, Refusal};
 use payload::Caller;
@@ -27,8 +26,7 @@ const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The gateway. It stops when it is dropped.
 pub struct Gateway {
-    url: String,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 impl Gateway {
@@ -37,30 +35,17 @@ impl Gateway {
     /// # Errors
     /// When no port is free, or the local key cannot be read.
     pub async fn start(functions: &[Function], invoker: Invoker) -> anyhow::Result<Self> {
-        let (listener, address) = ports::listen().await?;
-        let shared = Arc::new(Shared {
-            routes: RouteTable::new(functions),
-            authorizer: Authorizer::new()?,
-            invoker,
-            port: address.port(),
+        let server = Server::start(|port| {
+            let routes = RouteTable::new(functions);
+            let shared = Arc::new(Shared { routes, authorizer: Authorizer::new()?, invoker, port });
+            Ok(Router::new().fallback(handle).with_state(shared))
         });
-        let router = Router::new().fallback(handle).with_state(shared);
-        let server = tokio::spawn(async move {
-            // It only ends with an error if the listener is broken, and callers notice that by themselves.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { url: format!("http://{address}"), server })
+        Ok(Self { server: server.await? })
     }
 
     /// The base URL of the API.
     pub fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        self.server.abort();
+        self.server.url()
     }
 }
 

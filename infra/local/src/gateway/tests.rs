@@ -7,6 +7,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::engines::ports;
 use crate::template::Route;
 use crate::token::{Claims, sign};
 

@@ -9,16 +9,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::task::JoinHandle;
 
 use super::idle::Watch;
-use crate::engines::ports;
+use crate::engines::server::Server;
 use crate::sources::deliveries::{Deliveries, Delivery};
 
 /// The control endpoint. It stops when it is dropped.
 pub struct Control {
-    url: String,
-    server: JoinHandle<()>,
+    server: Server,
 }
 
 struct Shared {
@@ -37,23 +35,12 @@ impl Control {
             .route("/queues", get(queues))
             .route("/deliveries", get(delivered))
             .with_state(Arc::new(Shared { watch, deliveries }));
-        let (listener, address) = ports::listen().await?;
-        let server = tokio::spawn(async move {
-            // It only ends with an error if the listener is broken, and callers notice that by themselves.
-            let _ = axum::serve(listener, router).await;
-        });
-        Ok(Self { url: format!("http://{address}"), server })
+        Ok(Self { server: Server::start(|_| Ok(router)).await? })
     }
 
     /// The base URL.
     pub fn url(&self) -> &str {
-        &self.url
-    }
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        self.server.abort();
+        self.server.url()
     }
 }
 

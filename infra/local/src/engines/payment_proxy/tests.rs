@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::engines::ports;
 
 /// An upstream that counts what it did; the body `slow` takes its time, the body `decline` is declined.
 async fn upstream() -> (String, Arc<AtomicU32>) {
