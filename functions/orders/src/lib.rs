@@ -15,8 +15,6 @@ use holdfast_store::claiming::StripeMemory;
 use jiff::SignedDuration;
 use std::sync::Arc;
 
-pub use api::list::{LIMIT_DEFAULT, LIMIT_MAX};
-
 /// What this function serves: method and path, as in the template.
 pub const ROUTES: &[(&str, &str)] =
     &[("POST", "/orders"), ("GET", "/orders"), ("GET", "/orders/{order_id}"), ("POST", "/orders/{order_id}/cancel")];

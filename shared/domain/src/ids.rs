@@ -151,10 +151,12 @@ impl Fingerprint {
         bytes.copy_from_slice(&Sha256::digest(canonical)[..16]);
         Self(bytes)
     }
+}
 
-    /// The digest as stored.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
+/// Thirty-two hexadecimal digits: the form in which it is stored.
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 

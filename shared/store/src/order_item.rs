@@ -114,7 +114,7 @@ pub(crate) fn order_item(order: &Order, trace: &Trace) -> Item {
         payment: PaymentItem::from(&order.payment),
         placed_at: order.placed_at.as_millisecond(),
         expires_at: order.expires_at.as_millisecond(),
-        fingerprint: format!("{:032x}", u128::from_be_bytes(*order.fingerprint.as_bytes())),
+        fingerprint: order.fingerprint.to_string(),
         history: order.history.iter().map(HistoryItem::from).collect(),
         event: trace.clone(),
     })

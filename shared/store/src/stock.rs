@@ -213,7 +213,7 @@ impl Store {
             sk,
             warehouse: receipt.warehouse.clone(),
             quantity: receipt.quantity,
-            fingerprint: hex(&receipt.fingerprint),
+            fingerprint: receipt.fingerprint.to_string(),
             at: receipt.at.as_millisecond(),
         });
         let put = Put::builder()
@@ -314,13 +314,9 @@ fn header(item: HeaderItem) -> Result<StockHeader, StoreError> {
 fn known_receipt(receipt: &Receipt, earlier: Option<Item>) -> Result<Received, StoreError> {
     let earlier: ReceiptItem = item::read(earlier.unwrap_or_default())?;
     match Timestamp::from_millisecond(earlier.at) {
-        Ok(at) if earlier.fingerprint == hex(&receipt.fingerprint) => Ok(Received::Before(at)),
+        Ok(at) if earlier.fingerprint == receipt.fingerprint.to_string() => Ok(Received::Before(at)),
         _ => Ok(Received::KeyReused),
     }
-}
-
-fn hex(fingerprint: &Fingerprint) -> String {
-    format!("{:032x}", u128::from_be_bytes(*fingerprint.as_bytes()))
 }
 
 fn key_of(item: &Item) -> keys::Key {

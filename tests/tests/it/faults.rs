@@ -161,3 +161,89 @@ async fn a_table_that_hangs_is_unavailable_within_the_deadline() {
     assert_eq!(shop.order(&who, "k", "mug", 2).await.status, 201);
     shop.laws_hold().await;
 }
+
+/// Runs an operation once for every call it makes and every way that call may fail; `operation` repeats what failed, as
+/// its caller would, and judges the outcome.
+async fn each_call_fails(operation: impl AsyncFn(Option<(usize, Way)>) -> (usize, bool)) {
+    let (calls, _) = operation(None).await;
+    assert!(calls > 1, "an operation of one call needs no harness");
+    for position in 0..calls {
+        for way in Way::ALL {
+            let (_, met) = operation(Some((position, way))).await;
+            assert!(met, "call {position} was not made");
+        }
+    }
+}
+
+#[tokio::test]
+async fn stk_1_holds_whatever_call_of_a_first_receipt_fails() {
+    each_call_fails(async |fault| {
+        let shop = Shop::over(Engine::embedded().await, TestClock::present());
+        shop.sell("mug", 0).await;
+        let body = json!({"warehouse": "main", "quantity": 7});
+        let receive = Request::post("/stock/mug/receipts", &body).key("k");
+        shop.engine.wire.count(fault);
+        let mut answer = receive.send(&shop.inventory, Some(&Who::staff())).await;
+        let counted = shop.engine.wire.counted();
+        if answer.status >= 500 {
+            answer = receive.send(&shop.inventory, Some(&Who::staff())).await;
+        }
+        assert!(matches!(answer.status, 200 | 201), "{fault:?}: {answer:?}");
+        assert_eq!(shop.available("mug").await, 7, "{fault:?}");
+        shop.laws_hold().await;
+        counted
+    })
+    .await;
+}
+
+/// Once a price change is acknowledged, an environment that remembers the old price places no order at it.
+#[tokio::test]
+async fn ord_7_holds_whatever_call_of_a_price_change_fails() {
+    each_call_fails(async |fault| {
+        let shop = Shop::over(Engine::embedded().await, TestClock::present());
+        shop.sell("mug", 5).await;
+        let who = Who::customer("c-1");
+        let mut body = order_of("mug", 1);
+        body["lines"][0]["unit_price"] = json!(1999);
+        let order = async |key: &str| Request::post("/orders", &body).key(key).send(&shop.orders, Some(&who)).await;
+        assert_eq!(order("before").await.status, 201);
+        let dearer = json!({"name": "mug", "category": "all", "price": {"amount": 2999, "currency": "EUR"}});
+        let put = Request::put("/products/mug", &dearer);
+        shop.engine.wire.count(fault);
+        let mut answer = put.send(&shop.catalog, Some(&Who::staff())).await;
+        let counted = shop.engine.wire.counted();
+        if answer.status >= 500 {
+            answer = put.send(&shop.catalog, Some(&Who::staff())).await;
+        }
+        assert_eq!(answer.status, 200, "{fault:?}: {answer:?}");
+        assert_eq!(order("after").await.slug(), "price-changed", "{fault:?}");
+        shop.laws_hold().await;
+        counted
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ord_13_holds_whatever_call_of_an_expiry_fails() {
+    each_call_fails(async |fault| {
+        let shop = Shop::over(Engine::embedded().await, TestClock::present());
+        let back = BackOffice::open(&shop.engine, &shop.clock).await;
+        shop.sell("mug", 5).await;
+        let placed = shop.order(&Who::customer("c-1"), &shop.engine.table, "mug", 2).await;
+        assert_eq!(placed.status, 201, "{placed:?}");
+        shop.clock.advance(SignedDuration::from_mins(40));
+        // The search for late holds sends the timer again; the relay has not run, so nobody was asked for money.
+        assert_eq!(back.maintain(Job::LateHolds).await.published, 1);
+        shop.engine.wire.count(fault);
+        back.work().await;
+        let counted = shop.engine.wire.counted();
+        back.drain().await;
+        let evidence = shop.engine.evidence().await;
+        assert_eq!((evidence.orders[0].state.as_str(), evidence.orders[0].version), ("expired", 2), "{fault:?}");
+        assert_eq!(shop.available("mug").await, 5, "{fault:?}");
+        assert_eq!(back.authorisations(&evidence.orders[0].id).await, 0, "{fault:?}");
+        shop.laws_hold().await;
+        counted
+    })
+    .await;
+}

@@ -127,3 +127,23 @@ async fn ord_1_without_the_look_before_a_refusal_a_retry_is_turned_away() {
     });
     assert_eq!(retry.send(&environment, Some(&who)).await.slug(), "price-changed");
 }
+
+#[tokio::test]
+async fn without_the_product_version_a_price_version_is_given_twice() {
+    let shop = shop_with(1).await;
+    shop.engine.wire.rewrite(|operation, request| {
+        let versioned = request["ConditionExpression"] == "version = :before";
+        if let Some(request) = request.as_object_mut().filter(|_| operation == "PutItem" && versioned) {
+            request.remove("ConditionExpression");
+            request.remove("ExpressionAttributeValues");
+        }
+    });
+    let put = async |amount: i64| {
+        let body = json!({"name": "mug", "category": "all", "price": {"amount": amount, "currency": "EUR"}});
+        Request::put("/products/mug", &body).send(&shop.catalog, Some(&Who::staff())).await.body["price_version"]
+            .clone()
+    };
+    // Both read the product before either writes it: two prices share a version, so a stripe cannot tell them apart.
+    let (one, other) = tokio::join!(put(2999), put(3999));
+    assert_eq!(one, other);
+}
