@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use tokio::sync::Barrier;
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,7 @@ type Rewrite = Box<dyn Fn(&str, &mut Value) + Send + Sync>;
 pub struct Wire {
     state: Mutex<State>,
     rewrite: Mutex<Option<Rewrite>>,
+    meeting: Mutex<Option<(&'static str, Arc<Barrier>)>>,
 }
 
 #[derive(Default)]
@@ -72,6 +74,13 @@ impl Wire {
         *self.rewrite.lock().expect("no test panics while it holds this") = Some(Box::new(rewrite));
     }
 
+    /// From here on, calls of an operation wait until `calls` of them are there, and are sent together: whatever their
+    /// callers read before, they read before any of them wrote.
+    pub fn meet(&self, operation: &'static str, calls: usize) {
+        *self.meeting.lock().expect("no test panics while it holds this") =
+            Some((operation, Arc::new(Barrier::new(calls))));
+    }
+
     /// Whether the next call that is not made over AWS's wire, such as one to the payment provider, is to fail.
     pub fn outside_call(&self) -> Option<Way> {
         let mut state = self.state.lock().expect("no test panics while it holds this");
@@ -94,11 +103,16 @@ impl Wire {
         self.state.lock().expect("no test panics while it holds this").way_of(id)
     }
 
+    fn meeting(&self, request: &HttpRequest) -> Option<Arc<Barrier>> {
+        let meeting = self.meeting.lock().expect("no test panics while it holds this");
+        let (operation, barrier) = meeting.as_ref()?;
+        (operation_of(request) == *operation).then(|| Arc::clone(barrier))
+    }
+
     fn rewritten(&self, request: &mut HttpRequest) {
         let rewrite = self.rewrite.lock().expect("no test panics while it holds this");
         let Some(rewrite) = &*rewrite else { return };
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let operation = operation_of(request).to_owned();
         let body = request.body().bytes().unwrap_or_default();
         let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
         rewrite(&operation, &mut json);
@@ -137,18 +151,17 @@ impl HttpConnector for FaultyConnector {
     fn call(&self, mut request: HttpRequest) -> HttpConnectorFuture {
         self.wire.rewritten(&mut request);
         let way = self.wire.way_of(&request);
+        let meeting = self.wire.meeting(&request);
         let transaction_items = transaction_items(&request);
-        let sent = match way {
-            None | Some(Way::After) => Some(self.inner.call(request)),
-            Some(_) => None,
-        };
+        let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
-            if way == Some(Way::Hang) {
-                return std::future::pending().await;
+            if let Some(meeting) = meeting {
+                meeting.wait().await;
             }
-            let answer = match sent {
-                Some(sent) => Some(sent.await?),
-                None => None,
+            let answer = match way {
+                Some(Way::Hang) => return std::future::pending().await,
+                None | Some(Way::After) => Some(inner.call(request).await?),
+                Some(_) => None,
             };
             match (way, answer) {
                 (None, Some(answer)) => Ok(answer),
@@ -160,6 +173,11 @@ impl HttpConnector for FaultyConnector {
             }
         })
     }
+}
+
+fn operation_of(request: &HttpRequest) -> &str {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    target.rsplit('.').next().unwrap_or_default()
 }
 
 fn transaction_items(request: &HttpRequest) -> usize {
