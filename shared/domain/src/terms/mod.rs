@@ -1,0 +1,6 @@
+//! The terms of a sale beside the price: what a currency is worth in another, what a coupon takes off, and which
+//! warehouses deliver.
+
+pub mod allocation;
+pub mod coupon;
+pub mod rate;
