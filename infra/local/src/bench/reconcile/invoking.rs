@@ -1,0 +1,139 @@
+//! A function's binary, invoked by the Lambda Runtime API
+//! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>), one invocation at a time.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc};
+
+use crate::engines::aws::{ACCESS_KEY, REGION};
+use crate::engines::ports;
+use crate::engines::process::ChildProcess;
+use crate::workspace;
+
+/// What an invocation may take.
+const TIMEOUT: SignedDuration = SignedDuration::from_secs(50);
+
+/// A function's process.
+pub struct Invoked {
+    process: ChildProcess,
+    events: mpsc::Sender<String>,
+    answers: mpsc::Receiver<Result<Bytes, Bytes>>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+/// What the runtime's requests are answered from.
+#[derive(Clone)]
+struct Api {
+    events: Arc<Mutex<mpsc::Receiver<String>>>,
+    answers: mpsc::Sender<Result<Bytes, Bytes>>,
+}
+
+impl Invoked {
+    /// Starts a function over a table. It has no queue.
+    ///
+    /// # Errors
+    /// When no port is free, or the program does not start.
+    pub async fn start(program: &Path, dynamodb: &str, table: &str) -> anyhow::Result<Self> {
+        let (events, waiting) = mpsc::channel(1);
+        let (answered, answers) = mpsc::channel(1);
+        let api = Api { events: Arc::new(Mutex::new(waiting)), answers: answered };
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
+            .with_state(api);
+        let (listener, address) = ports::listen().await?;
+        let server = tokio::spawn(async move {
+            // It ends with this process, or is ended.
+            let _ = axum::serve(listener, router).await;
+        });
+        let environment = [
+            ("AWS_LAMBDA_RUNTIME_API", address.to_string()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "maintenance".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY.to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.to_owned()),
+            ("TABLE_NAME", table.to_owned()),
+            ("EVENTS_QUEUE_URL", "http://127.0.0.1:9/nowhere".to_owned()),
+        ];
+        let logs = workspace::stack("bench").join("logs");
+        let arguments: [&str; 0] = [];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value));
+        let process = ChildProcess::start("maintenance", program, arguments.map(str::to_owned), environment, &logs)?;
+        Ok(Self { process, events, answers, server })
+    }
+
+    /// Invokes the function.
+    ///
+    /// # Errors
+    /// When it answers with an error, or not at all.
+    pub async fn invoke(&mut self, event: &Value) -> anyhow::Result<Value> {
+        self.events.send(event.to_string()).await.context("the runtime API is served")?;
+        let patience = std::time::Duration::from_secs(TIMEOUT.as_secs().unsigned_abs() + 10);
+        let answer =
+            tokio::time::timeout(patience, self.answers.recv()).await.context("the function does not answer")?;
+        match answer.context("the runtime API is served")? {
+            Ok(body) => Ok(serde_json::from_slice(&body)?),
+            Err(body) => anyhow::bail!("the function failed: {}", String::from_utf8_lossy(&body)),
+        }
+    }
+
+    /// Its resident memory, now and at most, in bytes.
+    ///
+    /// # Errors
+    /// Where there is no /proc.
+    pub fn memory(&self) -> anyhow::Result<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
+        let status = status.context("the memory of processes is read from /proc, which Linux has")?;
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+        };
+        bytes("VmRSS:").zip(bytes("VmHWM:")).context("the process tells its memory")
+    }
+
+    /// Ends the process.
+    pub async fn stop(self) {
+        self.process.stop().await;
+        self.server.abort();
+    }
+}
+
+async fn next(State(api): State<Api>) -> Response {
+    let Some(event) = api.events.lock().await.recv().await else {
+        return StatusCode::GONE.into_response();
+    };
+    let deadline = Timestamp::now().saturating_add(TIMEOUT).unwrap_or(Timestamp::MAX).as_millisecond();
+    let headers = [
+        ("lambda-runtime-aws-request-id", uuid::Uuid::now_v7().to_string()),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", format!("arn:aws:lambda:{REGION}:000000000000:function:maintenance")),
+        ("lambda-runtime-trace-id", "Root=1-0-0;Sampled=0".to_owned()),
+    ];
+    (headers, event).into_response()
+}
+
+async fn response(State(api): State<Api>, UrlPath(_): UrlPath<String>, body: Bytes) -> StatusCode {
+    // Nobody waits for it any more if this fails.
+    let _ = api.answers.send(Ok(body)).await;
+    StatusCode::ACCEPTED
+}
+
+async fn error(State(api): State<Api>, UrlPath(_): UrlPath<String>, body: Bytes) -> StatusCode {
+    let _ = api.answers.send(Err(body)).await;
+    StatusCode::ACCEPTED
+}
