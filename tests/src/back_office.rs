@@ -85,6 +85,11 @@ impl BackOffice {
         !records.is_empty()
     }
 
+    /// Loses every message of the queue, also those that were delivered and not done.
+    pub async fn lose_messages(&self) {
+        self.sqs.purge_queue().queue_url(&self.queue_url).send().await.expect("the queue is purged");
+    }
+
     /// Invokes the worker with a batch of what the queue has; false when there was nothing.
     pub async fn work(&self) -> bool {
         let received = self

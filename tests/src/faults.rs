@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 /// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,26 @@ pub struct Wire {
     state: Mutex<State>,
     rewrite: Mutex<Option<Rewrite>>,
     meeting: Mutex<Option<(&'static str, Arc<Barrier>)>>,
+    halt: Mutex<Option<(&'static str, Halt)>>,
+}
+
+/// A call that waits on the wire: what its caller read before may change meanwhile.
+#[derive(Clone, Default)]
+pub struct Halt {
+    reached: Arc<Notify>,
+    gone: Arc<Notify>,
+}
+
+impl Halt {
+    /// Waits until the call is there.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets the call go on.
+    pub fn go(&self) {
+        self.gone.notify_one();
+    }
 }
 
 #[derive(Default)]
@@ -81,6 +101,13 @@ impl Wire {
             Some((operation, Arc::new(Barrier::new(calls))));
     }
 
+    /// Halts the next call of an operation before it is sent; those after it pass.
+    pub fn halt(&self, operation: &'static str) -> Halt {
+        let halt = Halt::default();
+        *self.halt.lock().expect("no test panics while it holds this") = Some((operation, halt.clone()));
+        halt
+    }
+
     /// Whether the next call that is not made over AWS's wire, such as one to the payment provider, is to fail.
     pub fn outside_call(&self) -> Option<Way> {
         let mut state = self.state.lock().expect("no test panics while it holds this");
@@ -107,6 +134,11 @@ impl Wire {
         let meeting = self.meeting.lock().expect("no test panics while it holds this");
         let (operation, barrier) = meeting.as_ref()?;
         (operation_of(request) == *operation).then(|| Arc::clone(barrier))
+    }
+
+    fn halted(&self, request: &HttpRequest) -> Option<Halt> {
+        let mut halt = self.halt.lock().expect("no test panics while it holds this");
+        halt.take_if(|(operation, _)| operation_of(request) == *operation).map(|(_, halt)| halt)
     }
 
     fn rewritten(&self, request: &mut HttpRequest) {
@@ -152,11 +184,16 @@ impl HttpConnector for FaultyConnector {
         self.wire.rewritten(&mut request);
         let way = self.wire.way_of(&request);
         let meeting = self.wire.meeting(&request);
+        let halt = self.wire.halted(&request);
         let transaction_items = transaction_items(&request);
         let inner = self.inner.clone();
         HttpConnectorFuture::new(async move {
             if let Some(meeting) = meeting {
                 meeting.wait().await;
+            }
+            if let Some(halt) = halt {
+                halt.reached.notify_one();
+                halt.gone.notified().await;
             }
             let answer = match way {
                 Some(Way::Hang) => return std::future::pending().await,

@@ -5,5 +5,6 @@ pub mod clock;
 pub mod endpoints;
 pub mod engine;
 pub mod faults;
+pub mod interleave;
 pub mod requests;
 pub mod shop;

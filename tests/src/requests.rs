@@ -89,6 +89,11 @@ impl Request {
         Self { method: "PUT", body: body.to_string(), ..Self::get(path) }
     }
 
+    /// A DELETE.
+    pub fn delete(path: &str) -> Self {
+        Self { method: "DELETE", ..Self::get(path) }
+    }
+
     /// With a header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_ascii_lowercase(), value.to_owned()));

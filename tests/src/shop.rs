@@ -32,7 +32,7 @@ impl Shop {
     pub fn over(engine: Engine, clock: TestClock) -> Self {
         let orders = orders_router(&engine, &clock);
         let inventory = observed(inventory::router(engine.store(), clock.clock()));
-        let catalog = observed(catalog::router(engine.store()));
+        let catalog = observed(catalog::router(engine.store(), clock.clock()));
         Self { engine, clock, orders, inventory, catalog }
     }
 
@@ -65,6 +65,35 @@ impl Shop {
         let request = Request::post(&path, &json!({"warehouse": "main", "quantity": quantity})).key(key);
         let answer = request.send(&self.inventory, Some(&Who::staff())).await;
         assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    }
+
+    /// Sets a product's price and further terms.
+    pub async fn offer(&self, product: &str, terms: serde_json::Value) {
+        let mut body = json!({
+            "name": product, "description": "", "category": "all", "price": {"amount": 1999, "currency": "EUR"},
+        });
+        let terms = terms.as_object().expect("terms are an object").clone();
+        body.as_object_mut().expect("the body is an object").extend(terms);
+        let answer =
+            Request::put(&format!("/products/{product}"), &body).send(&self.catalog, Some(&Who::staff())).await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    }
+
+    /// Receives stock in a warehouse.
+    pub async fn receive_at(&self, product: &str, warehouse: &str, quantity: i64) {
+        let body = json!({"warehouse": warehouse, "quantity": quantity});
+        let path = format!("/stock/{product}/receipts");
+        let request = Request::post(&path, &body).key(&format!("{product}-{warehouse}"));
+        let answer = request.send(&self.inventory, Some(&Who::staff())).await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    }
+
+    /// Splits or merges the stock of a product.
+    pub async fn reshape(&self, product: &str, stripes: u16) {
+        let body = json!({"warehouse": "main", "stripes": stripes});
+        let answer =
+            Request::put(&format!("/stock/{product}/stripes"), &body).send(&self.inventory, Some(&Who::staff())).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// Orders some units of a product.

@@ -1,17 +1,22 @@
 //! The handlers.
 
+use crate::App;
+use crate::body::{MoneyBody, instant};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::ids::ProductId;
 use holdfast_domain::invalid::{Invalid, Problems};
-use holdfast_domain::money::{Currency, Money};
-use holdfast_domain::product::{CATEGORY_MAX, DESCRIPTION_MAX, NAME_MAX, PriceVersion, Product};
+use holdfast_domain::money::Money;
+use holdfast_domain::product::{
+    CATEGORY_MAX, DESCRIPTION_MAX, NAME_MAX, PriceVersion, PriceWindow, Product, PurchaseLimit,
+};
 use holdfast_domain::text;
 use holdfast_runtime::http::schemas::{MoneySchema, ProblemSchema};
 use holdfast_runtime::http::{Json, Problem, Right, Scope};
 use holdfast_store::contention::{ATTEMPTS_MAX, back_off};
-use holdfast_store::{ProductWrite, Store, StoreError};
+use holdfast_store::{ProductWrite, StoreError};
 use http::{HeaderValue, StatusCode, header};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -31,16 +36,44 @@ pub struct ProductBody {
     /// Where it stands in the shop.
     #[schema(max_length = 100)]
     category: String,
-    /// The price of one.
+    /// The price of one, outside of all windows.
     #[schema(value_type = MoneySchema)]
-    price: PriceBody,
+    price: MoneyBody,
+    /// When one costs something else, such as in a flash sale. Windows must not overlap.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    windows: Vec<WindowBody>,
+    /// How many units one customer may buy, over all orders.
+    #[serde(default)]
+    purchase_limit: Option<LimitBody>,
 }
 
-#[derive(Deserialize)]
+/// A time with a price of its own.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PriceBody {
-    amount: i64,
-    currency: String,
+#[schema(as = PutPriceWindow)]
+struct WindowBody {
+    /// The first instant at this price, to the millisecond.
+    starts_at: Timestamp,
+    /// The first instant after it.
+    ends_at: Timestamp,
+    /// The price of one, in the currency of the product's price.
+    #[schema(value_type = MoneySchema)]
+    price: MoneyBody,
+}
+
+/// How many units of a product one customer may buy.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PutPurchaseLimit)]
+struct LimitBody {
+    /// How many, over all orders.
+    #[schema(minimum = 1, maximum = 10_000)]
+    quantity: i64,
+    /// In each window of so many seconds, counted from 1970-01-01T00:00:00Z on; without it for ever.
+    #[serde(default)]
+    #[schema(minimum = 60, maximum = 31_536_000)]
+    window_seconds: Option<i64>,
 }
 
 /// A product.
@@ -56,16 +89,49 @@ struct ProductView {
     description: String,
     /// Where it stands in the shop.
     category: String,
-    /// The price of one.
+    /// The price of one, outside of all windows.
     #[schema(value_type = MoneySchema)]
     price: Money,
-    /// Raised with every change of the price.
+    /// The price of one at the moment of the answer.
+    #[schema(value_type = MoneySchema)]
+    price_now: Money,
+    /// When one costs something else, by time.
+    windows: Vec<WindowView>,
+    /// How many units one customer may buy, over all orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purchase_limit: Option<LimitView>,
+    /// Raised with every change of the price, the windows or the limit.
     price_version: PriceVersion,
     /// Raised with every change.
     version: u64,
 }
 
-/// Creates or replaces a product: 201 or 200. When it answers, no order is placed at an earlier price any more.
+/// A time with a price of its own.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PriceWindow)]
+struct WindowView {
+    /// The first instant at this price.
+    starts_at: Timestamp,
+    /// The first instant after it.
+    ends_at: Timestamp,
+    /// The price of one.
+    #[schema(value_type = MoneySchema)]
+    price: Money,
+}
+
+/// How many units of a product one customer may buy.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PurchaseLimit)]
+struct LimitView {
+    /// How many, over all orders.
+    quantity: u32,
+    /// In each window of so many seconds; without it for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_seconds: Option<u32>,
+}
+
+/// Creates or replaces a product: 201 or 200. When it answers, no order is placed at an earlier price any more, nor by
+/// earlier windows or another limit.
 #[utoipa::path(put, path = "/products/{product_id}", operation_id = "putProduct", tag = "products", security(("jwt" = ["catalog"])),
     params(("product_id" = String, Path, description = "The product")), request_body = ProductBody,
     responses(
@@ -74,18 +140,18 @@ struct ProductView {
         (status = 400, description = "invalid-request", body = ProblemSchema),
     ))]
 pub async fn put(
-    State(store): State<Arc<Store>>,
+    State(app): State<Arc<App>>,
     scope: Scope,
     Path(product_id): Path<String>,
     Json(body): Json<ProductBody>,
 ) -> Result<Response, Problem> {
     scope.caller.require(Right::Catalog)?;
     let write = checked(product_id, body).map_err(Problem::invalid)?;
-    let store = store.metered(Arc::clone(&scope.meter));
+    let store = app.store.metered(Arc::clone(&scope.meter));
     for attempt in 0..ATTEMPTS_MAX {
         match store.product_put(&scope.caller.tenant, write.clone()).await {
-            Ok((product, true)) => return Ok(answer(StatusCode::CREATED, product)),
-            Ok((product, false)) => return Ok(answer(StatusCode::OK, product)),
+            Ok((product, true)) => return Ok(answer(StatusCode::CREATED, product, app.clock.now())),
+            Ok((product, false)) => return Ok(answer(StatusCode::OK, product, app.clock.now())),
             Err(StoreError::Conflict) => back_off(attempt).await,
             Err(error) => return Err(error.into()),
         }
@@ -102,7 +168,7 @@ pub async fn put(
         (status = 404, description = "not-found", body = ProblemSchema),
     ))]
 pub async fn read(
-    State(store): State<Arc<Store>>,
+    State(app): State<Arc<App>>,
     scope: Scope,
     Path(product_id): Path<String>,
 ) -> Result<Response, Problem> {
@@ -110,9 +176,9 @@ pub async fn read(
         scope.caller.require(Right::Catalog)?;
     }
     let id = ProductId::parse(product_id).map_err(|invalid| Problem::invalid(vec![invalid]))?;
-    let store = store.metered(Arc::clone(&scope.meter));
+    let store = app.store.metered(Arc::clone(&scope.meter));
     let product = store.product_read(&scope.caller.tenant, &id).await?;
-    product.map(|product| answer(StatusCode::OK, product)).ok_or_else(|| Problem::not_found("product"))
+    product.map(|product| answer(StatusCode::OK, product, app.clock.now())).ok_or_else(|| Problem::not_found("product"))
 }
 
 /// Describes the API: all of it, since one document serves those who call it.
@@ -131,26 +197,57 @@ fn checked(product_id: String, body: ProductBody) -> Result<ProductWrite, Vec<In
     let name = problems.keep("", text::checked("name", NAME_MAX, body.name));
     let description = problems.keep("", text::prose("description", DESCRIPTION_MAX, body.description));
     let category = problems.keep("", text::checked("category", CATEGORY_MAX, body.category));
-    let currency = problems.keep("price", Currency::parse(&body.price.currency));
-    let price = currency.and_then(|currency| problems.keep("price", Money::new(body.price.amount, currency)));
-    let write = id.zip(name).zip(description).zip(category).zip(price);
-    problems.finish(write.map(|((((id, name), description), category), price)| ProductWrite {
+    let price = body.price.read("price", &mut problems);
+    let windows = price.and_then(|price| windows(body.windows, price, &mut problems));
+    let limit = match body.purchase_limit {
+        Some(limit) => problems.keep_all("purchase_limit", PurchaseLimit::new(limit.quantity, limit.window_seconds)),
+        None => None,
+    };
+    let write = id.zip(name).zip(description).zip(category).zip(price).zip(windows);
+    problems.finish(write.map(|(((((id, name), description), category), price), windows)| ProductWrite {
         id,
         name,
         description,
         category,
         price,
+        windows,
+        limit,
     }))
 }
 
-fn answer(status: StatusCode, product: Product) -> Response {
+fn windows(bodies: Vec<WindowBody>, price: Money, problems: &mut Problems) -> Option<Vec<PriceWindow>> {
+    let mut windows = Vec::with_capacity(bodies.len());
+    for (index, body) in bodies.iter().enumerate() {
+        let path = format!("windows[{index}]");
+        let starts_at = problems.keep(&path, instant("starts_at", body.starts_at));
+        let ends_at = problems.keep(&path, instant("ends_at", body.ends_at));
+        let price = body.price.read(&format!("{path}.price"), problems);
+        let parts = starts_at.zip(ends_at).zip(price);
+        windows.extend(parts.map(|((starts_at, ends_at), price)| PriceWindow { starts_at, ends_at, price }));
+    }
+    // Positions in the problems are those of the body only if all of it is there.
+    let all_read = windows.len() == bodies.len();
+    if all_read { problems.keep_all("", PriceWindow::checked_all(windows, price)) } else { None }
+}
+
+fn answer(status: StatusCode, product: Product, now: Timestamp) -> Response {
     let etag = HeaderValue::from_str(&format!("\"{}\"", product.version)).expect("digits in quotes are a header value");
+    let price_now = product.price_at(now);
     let view = ProductView {
         product_id: product.id,
         name: product.name,
         description: product.description,
         category: product.category,
         price: product.price,
+        price_now,
+        windows: product
+            .windows
+            .into_iter()
+            .map(|PriceWindow { starts_at, ends_at, price }| WindowView { starts_at, ends_at, price })
+            .collect(),
+        purchase_limit: product
+            .limit
+            .map(|limit| LimitView { quantity: limit.quantity(), window_seconds: limit.window_seconds() }),
         price_version: product.price_version,
         version: product.version,
     };

@@ -1,25 +1,58 @@
-//! Products over HTTP: write and read.
+//! What a shop sells and on which terms, over HTTP: products, coupons, rates and the choice of warehouses.
 
+mod allocation;
 mod api;
+mod body;
+mod coupons;
+mod rates;
 
 use axum::Router;
 use axum::routing::{get, put};
+use holdfast_runtime::clock::Clock;
 use holdfast_store::Store;
 use std::sync::Arc;
 
 /// What this function serves: method and path, as in the template.
-pub const ROUTES: &[(&str, &str)] =
-    &[("PUT", "/products/{product_id}"), ("GET", "/products/{product_id}"), ("GET", "/openapi.json")];
+pub const ROUTES: &[(&str, &str)] = &[
+    ("PUT", "/products/{product_id}"),
+    ("GET", "/products/{product_id}"),
+    ("PUT", "/coupons/{code}"),
+    ("GET", "/coupons/{code}"),
+    ("PUT", "/rates/{from}/{to}"),
+    ("GET", "/rates/{from}/{to}"),
+    ("PUT", "/allocation"),
+    ("GET", "/allocation"),
+    ("GET", "/openapi.json"),
+];
 
 /// The description of these routes.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(api::put, api::read, api::describe))]
+#[openapi(paths(
+    api::put,
+    api::read,
+    coupons::put,
+    coupons::read,
+    rates::put,
+    rates::read,
+    allocation::put,
+    allocation::read,
+    api::describe
+))]
 pub struct Description;
 
+/// What the handlers share.
+struct App {
+    store: Store,
+    clock: Clock,
+}
+
 /// The routes of this function over a store.
-pub fn router(store: Store) -> Router {
+pub fn router(store: Store, clock: Clock) -> Router {
     Router::new()
         .route("/products/{product_id}", put(api::put).get(api::read))
+        .route("/coupons/{code}", put(coupons::put).get(coupons::read))
+        .route("/rates/{from}/{to}", put(rates::put).get(rates::read))
+        .route("/allocation", put(allocation::put).get(allocation::read))
         .route("/openapi.json", get(api::describe))
-        .with_state(Arc::new(store))
+        .with_state(Arc::new(App { store, clock }))
 }

@@ -1,6 +1,6 @@
 //! The `catalog` function: wiring only.
 
-use holdfast_runtime::{clients::Aws, config, http, telemetry};
+use holdfast_runtime::{clients::Aws, clock::Clock, config, http, telemetry};
 use holdfast_store::Store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -8,5 +8,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     telemetry::start();
     let store = Store::new(Aws::from_environment()?.dynamodb(), &config::text("TABLE_NAME")?);
     store.connect().await;
-    http::serve(catalog::router(store)).await
+    http::serve(catalog::router(store, Clock::system())).await
 }

@@ -5,11 +5,10 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::ids::{Fingerprint, ProductId, WarehouseId};
 use holdfast_domain::invalid::{Invalid, Problems};
-use holdfast_domain::pool::{PoolId, StripeLevel};
+use holdfast_domain::pool::{PoolId, StripeLevel, StripeNumber};
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
-use holdfast_store::contention::{ATTEMPTS_MAX, back_off};
-use holdfast_store::{Receipt, Received, StockHeader, Store, StoreError};
+use holdfast_store::{Receipt, Received, StockHeader};
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,6 +73,8 @@ struct WarehouseView {
     available: u64,
     /// Units received since the beginning.
     received: u64,
+    /// The parts it is kept in, so that orders do not wait for each other.
+    stripes: StripeNumber,
 }
 
 /// Receives stock, once a key: 201, or 200 for a retry.
@@ -116,7 +117,7 @@ pub async fn receive(
         quantity,
         received_at: receipt.at,
     };
-    match received(&store, &scope, &receipt).await? {
+    match store.stock_receive(&scope.caller.tenant, &receipt).await? {
         Received::Added => Ok((StatusCode::CREATED, axum::Json(view)).into_response()),
         Received::Before(at) => {
             let view = ReceiptView { received_at: at, ..view };
@@ -125,16 +126,6 @@ pub async fn receive(
         Received::KeyReused => Err(Problem::key_reused("A receipt with this key and another body exists.")),
         Received::UnknownProduct => Err(Problem::not_found("product")),
     }
-}
-
-async fn received(store: &Store, scope: &Scope, receipt: &Receipt) -> Result<Received, Problem> {
-    for attempt in 0..ATTEMPTS_MAX {
-        match store.stock_receive(&scope.caller.tenant, receipt).await {
-            Err(StoreError::Conflict | StoreError::Throttled) => back_off(attempt).await,
-            other => return Ok(other?),
-        }
-    }
-    Err(Problem::busy())
 }
 
 fn quantity(quantity: i64) -> Result<u32, Invalid> {
@@ -170,13 +161,13 @@ pub async fn read(
 }
 
 fn warehouse(header: StockHeader, levels: &[StripeLevel]) -> WarehouseView {
-    let here = levels.iter().filter(|level| {
-        let PoolId::Stock { warehouse, .. } = &level.stripe.pool;
-        *warehouse == header.warehouse
-    });
+    let here = levels.iter().filter(
+        |level| matches!(&level.stripe.pool, PoolId::Stock { warehouse, .. } if *warehouse == header.warehouse),
+    );
     WarehouseView {
         available: here.map(|level| level.available).sum(),
         warehouse: header.warehouse,
         received: header.received,
+        stripes: header.stripes,
     }
 }

@@ -9,6 +9,7 @@ use holdfast_domain::ids::TenantId;
 use holdfast_domain::order::OrderState;
 use holdfast_domain::payment::{PaymentStep, next_step};
 use holdfast_runtime::message::Message;
+use holdfast_store::keys::DayList;
 use holdfast_store::{ListRange, Pass, PassPosition, StoreError, StoredOrder};
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,10 +18,12 @@ const PASS: &str = "late-holds";
 /// How far back orders are looked at: the longest time that an order waits to be paid (a day), a day between passes, and
 /// a day for passes that failed.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(72);
+/// Where holds are found.
+const LISTS: [DayList; 2] = [DayList::Orders, DayList::Holds];
 /// How late something has to be before it counts: the timers' and retries' own time.
-const GRACE: SignedDuration = SignedDuration::from_mins(15);
+pub(crate) const GRACE: SignedDuration = SignedDuration::from_mins(15);
 /// How long a run looks at orders, within the function's 50 s.
-const RUN: SignedDuration = SignedDuration::from_secs(35);
+pub(crate) const RUN: SignedDuration = SignedDuration::from_secs(35);
 
 impl Maintenance {
     /// Begins a pass over the orders of all tenants, or goes on with one that is not over.
@@ -32,21 +35,27 @@ impl Maintenance {
             _ => Pass { begun_at: self.clock.now(), next: None },
         };
         let until = self.clock.now().saturating_add(RUN).unwrap_or(Timestamp::MAX);
-        let mut tenants = self.store.tenants().await?;
-        if let Some(position) = &pass.next {
-            tenants.retain(|tenant| *tenant >= position.tenant);
-        }
-        for tenant in tenants {
-            let mut after = pass.next.take().filter(|position| position.tenant == tenant).and_then(|next| next.after);
+        let tenants = self.store.tenants().await?;
+        let lists = tenants.into_iter().flat_map(|tenant| LISTS.map(|list| (tenant.clone(), list)));
+        let begin = pass.next.take();
+        let passed = |tenant: &TenantId, list: DayList| {
+            begin.as_ref().is_some_and(|begin| (tenant, list) < (&begin.tenant, begin.list))
+        };
+        let mut looked = false;
+        for (tenant, list) in lists.filter(|(tenant, list)| !passed(tenant, *list)) {
+            let here = begin.as_ref().filter(|begin| begin.tenant == tenant && begin.list == list);
+            let mut after = here.and_then(|begin| begin.after.clone());
             loop {
-                after = self.look_at_page(&tenant, pass.begun_at, after, &mut report).await?;
-                if after.is_none() {
-                    break;
-                }
-                if self.clock.now() >= until {
-                    pass.next = Some(PassPosition { tenant, after });
+                // Each run looks at a page at least, so a pass ends however many tenants there are.
+                if looked && self.clock.now() >= until {
+                    pass.next = Some(PassPosition { tenant, list, after });
                     self.store.pass_write(PASS, &pass).await?;
                     return Ok(report);
+                }
+                looked = true;
+                after = self.look_at_page(&tenant, list, pass.begun_at, after, &mut report).await?;
+                if after.is_none() {
+                    break;
                 }
             }
         }
@@ -54,10 +63,11 @@ impl Maintenance {
         Ok(report)
     }
 
-    /// Looks at a page of a tenant's orders; where the next one begins.
+    /// Looks at a page of a tenant's list; where the next one begins.
     async fn look_at_page(
         &self,
         tenant: &TenantId,
+        list: DayList,
         begun_at: Timestamp,
         after: Option<String>,
         report: &mut Report,
@@ -65,7 +75,11 @@ impl Maintenance {
         let from = begun_at.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::UNIX_EPOCH);
         let late = begun_at.saturating_sub(GRACE).unwrap_or(begun_at);
         let range = ListRange { from, to: late, state: None, limit: 100, after };
-        let page = self.store.orders_of_tenant(tenant, &range).await?;
+        let page = self.store.list_of_tenant(tenant, list, &range).await?;
+        for problem in &page.unreadable {
+            tracing::error!(tenant = tenant.as_str(), error = %problem, "order_unreadable");
+        }
+        report.unreadable += page.unreadable.len();
         let messages: Vec<_> = page.orders.iter().filter_map(|stored| timer(stored, late)).collect();
         let failed = self.publisher.publish(&messages).await;
         report.seen += page.orders.len();
@@ -76,10 +90,10 @@ impl Maintenance {
 }
 
 /// The timer of an order that is late.
-fn timer(stored: &StoredOrder, late: Timestamp) -> Option<Message> {
+pub(crate) fn timer(stored: &StoredOrder, late: Timestamp) -> Option<Message> {
     let order = &stored.order;
     let last = order.history.last()?;
-    let expired = order.state == OrderState::Placed;
+    let expired = matches!(order.state, OrderState::Placed | OrderState::Reserved | OrderState::Placing);
     let open = next_step(order) != PaymentStep::Done;
     let is_late = (expired || open) && order.expires_at < late;
     is_late.then(|| Message::now(CloudEvent::expiry_timer(last.at, &stored.trace, OrderNotice::of(order))))

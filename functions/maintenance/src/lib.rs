@@ -1,7 +1,12 @@
-//! What schedules start: the sweep of the outbox and the search for late holds.
+//! What schedules start: the sweep of the outbox, the search for late holds, more stripes for pressed pools, and the
+//! reconciliation of pools with orders.
 
 mod late_holds;
 mod outbox_sweep;
+mod pools;
+mod reconcile;
+
+pub use reconcile::{Drift, Reconciled};
 
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Publisher;
@@ -25,6 +30,12 @@ pub enum Job {
     LateHolds,
     /// Go on with a search that ran out of time.
     LateHoldsResume,
+    /// Prove that no pool leaks.
+    Reconcile,
+    /// Go on with a proof that ran out of time.
+    ReconcileResume,
+    /// Split the pools at which too many orders meet.
+    Pools,
 }
 
 /// What a run did.
@@ -32,14 +43,21 @@ pub enum Job {
 pub struct Report {
     /// Which job.
     pub job: Job,
-    /// Entries or orders looked at.
+    /// Entries, orders or pools looked at.
     pub seen: usize,
+    /// Pools changed.
+    pub changed: usize,
     /// Events published.
     pub published: usize,
-    /// Events that failed and wait for the next run.
+    /// Events that failed, or pools that were too busy: they wait for the next run.
     pub waiting: usize,
     /// Events given up: dead letters now.
     pub dead: usize,
+    /// Orders and pools passed over because their items could not be read; each is logged.
+    pub unreadable: usize,
+    /// What the proof found, if that was the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciled: Option<Reconciled>,
 }
 
 /// The jobs and what they need.
@@ -62,13 +80,18 @@ impl Maintenance {
             Job::OutboxSweep => self.outbox_sweep().await,
             Job::LateHolds => self.late_holds(false).await,
             Job::LateHoldsResume => self.late_holds(true).await,
+            Job::Reconcile => self.reconcile(false).await,
+            Job::ReconcileResume => self.reconcile(true).await,
+            Job::Pools => self.pools().await,
         }?;
         tracing::info!(
             job = ?report.job,
             seen = report.seen,
+            changed = report.changed,
             published = report.published,
             waiting = report.waiting,
             dead = report.dead,
+            unreadable = report.unreadable,
             "job_done"
         );
         Ok(report)
@@ -77,6 +100,6 @@ impl Maintenance {
 
 impl Report {
     fn new(job: Job) -> Self {
-        Self { job, seen: 0, published: 0, waiting: 0, dead: 0 }
+        Self { job, seen: 0, changed: 0, published: 0, waiting: 0, dead: 0, unreadable: 0, reconciled: None }
     }
 }

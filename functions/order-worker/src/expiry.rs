@@ -1,7 +1,8 @@
-//! Ending orders that nobody paid in time (ORD-13).
+//! Ending what was not paid, confirmed, or completely placed in time (ORD-13), and giving back what large orders that
+//! ended still claim (ORD-4).
 
 use crate::{WorkError, Worker};
-use holdfast_domain::event::{CloudEvent, Trace};
+use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
 use holdfast_domain::payment::{PaymentStep, next_step};
 use holdfast_runtime::message::Message;
 use holdfast_store::Changed;
@@ -10,7 +11,7 @@ use holdfast_store::Changed;
 const ATTEMPTS_MAX: usize = 8;
 
 impl Worker {
-    /// Expires the order of a timer if it is due and still unpaid. A queue delays 15 minutes at most, so a timer that
+    /// Ends the hold of a timer if it is due and nothing else came of it. A queue delays 15 minutes at most, so a timer that
     /// comes early is sent on. One that comes late finds payments that were left open, too.
     pub(crate) async fn expire(&self, timer: &CloudEvent, trace: &Trace) -> Result<(), WorkError> {
         let now = self.clock.now();
@@ -19,7 +20,7 @@ impl Worker {
             let unpublished = self.publisher.publish(&[again]).await.pop();
             return unpublished.map_or(Ok(()), |unpublished| Err(WorkError::Timer(unpublished.error)));
         }
-        let mut stored = self.store.order_read(&timer.data.tenant, timer.data.order_id).await?;
+        let mut stored = self.store.order_head_read(&timer.data.tenant, timer.data.order_id).await?;
         for _ in 0..ATTEMPTS_MAX {
             let Some(order) = stored.as_ref().map(|stored| &stored.order) else {
                 return Err(WorkError::Poison("there is no such order".to_owned()));
@@ -30,7 +31,7 @@ impl Worker {
                 _ if due && next_step(order) != PaymentStep::Done => {
                     return self.advance_payment(&timer.data, trace).await;
                 }
-                _ => return Ok(()),
+                _ => return self.settle_parts(&timer.data).await,
             };
             match self.store.order_change(&change, trace).await {
                 Ok(Changed::Done) => return Ok(()),
@@ -39,5 +40,13 @@ impl Worker {
             }
         }
         Err(WorkError::Contended)
+    }
+
+    /// Gives back what the parts of an order claim that has ended. Whoever ended it began with that, and may not have
+    /// come to its end.
+    pub(crate) async fn settle_parts(&self, notice: &OrderNotice) -> Result<(), WorkError> {
+        let stored = self.store.order_head_read(&notice.tenant, notice.order_id).await?;
+        let Some(stored) = stored else { return Err(WorkError::Poison("there is no such order".to_owned())) };
+        Ok(self.store.order_parts_settle(&stored.order).await?)
     }
 }

@@ -119,8 +119,15 @@ impl Worker {
         let trace = child(&event.trace());
         match matter {
             SubjectMatter::ExpiryDue => self.expire(event, &trace).await,
-            SubjectMatter::Changed(kind) if needs_payment_step(kind) => self.advance_payment(&event.data, &trace).await,
-            SubjectMatter::Changed(_) => Ok(()),
+            SubjectMatter::Changed(kind) => {
+                if kind.ends_hold() {
+                    self.settle_parts(&event.data).await?;
+                }
+                match needs_payment_step(kind) {
+                    true => self.advance_payment(&event.data, &trace).await,
+                    false => Ok(()),
+                }
+            }
         }
     }
 }

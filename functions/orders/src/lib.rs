@@ -1,27 +1,47 @@
-//! Orders over HTTP: place, read, list, cancel.
+//! Orders over HTTP: place, read, list, cancel; and reservations of their stock.
 
 mod api;
-mod catalogue;
+mod claiming;
+mod memory;
 mod placing;
+mod placing_parts;
 mod problems;
+mod terms;
 
 use axum::Router;
 use axum::routing::{get, post};
-use catalogue::Catalogue;
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::http::CursorKey;
 use holdfast_store::Store;
-use holdfast_store::claiming::StripeMemory;
 use jiff::SignedDuration;
+use memory::Memory;
 use std::sync::Arc;
+use terms::KnownTerms;
 
 /// What this function serves: method and path, as in the template.
-pub const ROUTES: &[(&str, &str)] =
-    &[("POST", "/orders"), ("GET", "/orders"), ("GET", "/orders/{order_id}"), ("POST", "/orders/{order_id}/cancel")];
+pub const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/orders"),
+    ("GET", "/orders"),
+    ("GET", "/orders/{order_id}"),
+    ("POST", "/orders/{order_id}/cancel"),
+    ("POST", "/reservations"),
+    ("GET", "/reservations/{reservation_id}"),
+    ("DELETE", "/reservations/{reservation_id}"),
+    ("POST", "/reservations/{reservation_id}/confirm"),
+];
 
 /// The description of these routes.
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(api::place::place, api::read::read, api::list::list, api::cancel::cancel))]
+#[openapi(paths(
+    api::place::place,
+    api::read::read,
+    api::list::list,
+    api::cancel::cancel,
+    api::reserve::reserve,
+    api::reservation::read,
+    api::reservation::release,
+    api::reservation::confirm
+))]
 pub struct Description;
 
 /// What may be set from outside.
@@ -37,16 +57,19 @@ struct App {
     store: Store,
     clock: Clock,
     settings: Settings,
-    catalogue: Catalogue,
-    stripes: StripeMemory,
+    terms: KnownTerms,
+    memory: Memory,
 }
 
 /// The routes of this function over a store.
 pub fn router(store: Store, clock: Clock, settings: Settings) -> Router {
-    let app = App { store, clock, settings, catalogue: Catalogue::default(), stripes: StripeMemory::default() };
+    let app = App { store, clock, settings, terms: KnownTerms::default(), memory: Memory::default() };
     Router::new()
         .route("/orders", post(api::place::place).get(api::list::list))
         .route("/orders/{order_id}", get(api::read::read))
         .route("/orders/{order_id}/cancel", post(api::cancel::cancel))
+        .route("/reservations", post(api::reserve::reserve))
+        .route("/reservations/{reservation_id}", get(api::reservation::read).delete(api::reservation::release))
+        .route("/reservations/{reservation_id}/confirm", post(api::reservation::confirm))
         .with_state(Arc::new(app))
 }

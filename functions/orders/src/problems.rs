@@ -2,7 +2,8 @@
 
 use crate::placing::NotPlaced;
 use holdfast_domain::invalid::Invalid;
-use holdfast_domain::order::{IllegalTransition, LINES_MAX, Refusal};
+use holdfast_domain::order::{CLAIMS_MAX, IllegalTransition, Refusal};
+use holdfast_domain::terms::coupon::CouponRefusal;
 use holdfast_runtime::http::Problem;
 use http::StatusCode;
 use serde_json::json;
@@ -13,6 +14,11 @@ impl From<NotPlaced> for Problem {
             NotPlaced::Refused(refusal) => refused(refusal),
             NotPlaced::KeyReused => {
                 Problem::key_reused("An order with this key and another body exists. Use a new key for a new order.")
+            }
+            NotPlaced::InProgress(seconds) => {
+                Problem::new(StatusCode::CONFLICT, "order-in-progress", "The order is being placed")
+                    .detail("An earlier request with this key is still at it. Repeat the request with the same key.")
+                    .retry_after(seconds)
             }
             NotPlaced::Busy => Problem::busy(),
             NotPlaced::Failed(error) => Problem::shared(error),
@@ -29,14 +35,30 @@ fn refused(refusal: Refusal) -> Problem {
                 .detail(words)
                 .error(Invalid::new(field(line, "product_id"), format!("{product} is not a product of this shop")))
         }
-        Refusal::CurrencyDiffers { line, product, price } => {
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "currency-differs", "A price is in another currency")
+        Refusal::RateUnavailable { line, from, to } => {
+            Problem::new(StatusCode::CONFLICT, "rate-unavailable", "A rate is missing or too old")
                 .detail(words)
-                .error(Invalid::new(
-                    field(line, "product_id"),
-                    format!("{product} is priced in {}", price.currency().code()),
-                ))
-                .error(Invalid::new("currency", "must be that of the prices"))
+                .error(Invalid::new(field(line, "product_id"), format!("is priced in {}", from.code())))
+                .with("from", from.code())
+                .with("to", to.code())
+        }
+        Refusal::UnknownCoupon(_) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-coupon", "The coupon does not exist")
+                .detail(words)
+                .error(Invalid::new("coupon", "is not a coupon of this shop"))
+        }
+        Refusal::CouponRefused { why, .. } => coupon(&words, reason(&why)),
+        Refusal::CouponUsedUp(_) => coupon(&words, "used-up"),
+        Refusal::CouponUsedByCustomer(_) => coupon(&words, "used-by-customer"),
+        Refusal::LimitReached { product, limit, left } => {
+            let problem = Problem::new(StatusCode::CONFLICT, "limit-reached", "A customer may not have so many")
+                .detail(words)
+                .with("product_id", product.as_str())
+                .with("limit", limit);
+            match left {
+                Some(left) => problem.with("left", left),
+                None => problem,
+            }
         }
         Refusal::PriceChanged(changes) => {
             let mut problem =
@@ -61,15 +83,39 @@ fn refused(refusal: Refusal) -> Problem {
                 .with("requested", requested)
                 .with("available", available)
         }
-        Refusal::TooManyClaims => too_many_lines(),
+        Refusal::TooManyClaims => too_many_claims(),
     }
 }
 
-/// The order is longer than one transaction takes.
-pub fn too_many_lines() -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too-many-lines", "The order is too long")
-        .detail(format!("An order takes at most {LINES_MAX} lines."))
-        .error(Invalid::new("lines", format!("must be at most {LINES_MAX}")))
+fn coupon(words: &str, reason: &'static str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "coupon-not-applicable", "The coupon does not apply")
+        .detail(words)
+        .error(Invalid::new("coupon", words))
+        .with("reason", reason)
+}
+
+fn reason(why: &CouponRefusal) -> &'static str {
+    match why {
+        CouponRefusal::NotYetValid { .. } => "not-yet-valid",
+        CouponRefusal::Expired { .. } => "expired",
+        CouponRefusal::CurrencyDiffers { .. } => "currency-differs",
+        CouponRefusal::BelowMinimum { .. } => "below-minimum",
+        CouponRefusal::NothingEligible => "nothing-eligible",
+    }
+}
+
+/// There are more lines than an order, or a reservation, may have.
+pub fn too_many_lines(max: usize) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too-many-lines", "There are too many lines")
+        .detail(format!("There may be at most {max} lines."))
+        .error(Invalid::new("lines", format!("must be at most {max}")))
+}
+
+/// What is asked for lies in more places than one transaction reaches.
+fn too_many_claims() -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too-many-lines", "There is too much to hold at once")
+        .detail(format!("A reservation, or one product of an order, takes at most {CLAIMS_MAX} claims."))
+        .error(Invalid::new("lines", format!("must take at most {CLAIMS_MAX} claims")))
 }
 
 /// The order does not go there from where it stands.

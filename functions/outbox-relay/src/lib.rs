@@ -61,7 +61,7 @@ impl Relay {
         response
     }
 
-    /// The messages of a record: its event, and for a placed order the timer that ends it.
+    /// The messages of a record: its event, and for a hold that begins the timer that ends it.
     fn messages(&self, record: &EventRecord) -> Result<Vec<Message>, StoreError> {
         if record.event_name == "REMOVE" {
             return Ok(Vec::new());
@@ -76,7 +76,7 @@ impl Relay {
         };
         let event = CloudEvent::of_change(&change.kind, change.at, &change.trace, notice.clone());
         let mut messages = vec![Message::now(event)];
-        if change.kind == EventKind::Placed.name() {
+        if EventKind::named(&change.kind).is_some_and(EventKind::begins_hold) {
             let timer = CloudEvent::expiry_timer(change.at, &change.trace, notice);
             messages.push(Message::when_due(timer, self.clock.now()));
         }

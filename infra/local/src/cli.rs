@@ -15,7 +15,7 @@ use crate::engines::process::log_file;
 use crate::progress::Progress;
 use crate::stack::{Endpoints, Published, Stack, StackOptions};
 use crate::token::{self, Claims};
-use crate::{bench, demo, failure, openapi, test, workspace};
+use crate::{bench, demo, failure, faults, openapi, test, workspace};
 
 /// The exit code of a command that Ctrl-C ended, as shells give it.
 const INTERRUPTED: u8 = 130;
@@ -38,6 +38,8 @@ enum Command {
     Token(TokenArgs),
     /// Run everything that must pass: format, lints, template, tests
     Test(test::TestArgs),
+    /// Run concurrent operations by seeds, with faults and late deliveries, and judge the laws
+    Faults(faults::FaultsArgs),
     /// Write the description of the API, infra/openapi.json, from the code
     Openapi,
     /// Measure
@@ -112,6 +114,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Test(args) => {
             log_to("test")?;
             interruptible(test::run(args)).await?
+        }
+        Command::Faults(args) => {
+            log_to("faults")?;
+            interruptible(faults::run(args)).await?
         }
         Command::Bench(args) => {
             log_to("bench")?;

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod demo;
 pub mod engines;
 pub mod failure;
+mod faults;
 mod gateway;
 pub mod openapi;
 pub mod progress;

@@ -64,6 +64,11 @@ where
         self.entries.get(key).await
     }
 
+    /// Replaces the value of a key by one that is known to be newer.
+    pub async fn put(&self, key: K, value: V) {
+        self.entries.insert(key, Arc::new(value)).await;
+    }
+
     /// Forgets a key, so that the next look loads it.
     pub async fn remove(&self, key: &K) {
         self.entries.invalidate(key).await;

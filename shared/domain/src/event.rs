@@ -10,6 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
+    /// A cart was filled: its stock is held.
+    Reserved,
+    /// A cart was given up; its stock went back.
+    Released,
+    /// The writing of a large order began.
+    Placing,
+    /// The writing of a large order was given up; what it had claimed goes back.
+    Aborted,
     /// It was accepted and its stock is held.
     Placed,
     /// An attempt to pay it began.
@@ -32,7 +40,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
+        Self::Reserved,
+        Self::Released,
+        Self::Placing,
+        Self::Aborted,
         Self::Placed,
         Self::PaymentStarted,
         Self::Paid,
@@ -44,9 +56,28 @@ impl EventKind {
         Self::PaymentVoided,
     ];
 
+    /// Whether the change begins a hold that ends by itself, so that a timer has to be set.
+    pub fn begins_hold(self) -> bool {
+        matches!(self, Self::Reserved | Self::Placing | Self::Placed)
+    }
+
+    /// Whether the change ends a hold without a sale, so that its stock goes back.
+    pub fn ends_hold(self) -> bool {
+        matches!(self, Self::Released | Self::Aborted | Self::PaymentFailed | Self::Cancelled | Self::Expired)
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name as stored and sent.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Reserved => "reserved",
+            Self::Released => "released",
+            Self::Placing => "placing",
+            Self::Aborted => "aborted",
             Self::Placed => "placed",
             Self::PaymentStarted => "payment_started",
             Self::Paid => "paid",
@@ -71,7 +102,7 @@ pub struct Trace {
 
 /// The prefix of the types of events about orders.
 pub const ORDER_TYPE_PREFIX: &str = "com.holdfast.order.";
-/// The type of the timer that ends an unpaid order.
+/// The type of the timer that ends what is not paid, confirmed or completely placed in time.
 pub const ORDER_EXPIRY_TYPE: &str = "com.holdfast.timer.order_expiry";
 
 /// An event or a timer about an order, on its way through a queue.
@@ -177,8 +208,7 @@ impl CloudEvent {
             return Ok(SubjectMatter::ExpiryDue);
         }
         let name = self.kind.strip_prefix(ORDER_TYPE_PREFIX).unwrap_or_default();
-        let known = EventKind::ALL.into_iter().find(|kind| kind.name() == name);
-        known
+        EventKind::named(name)
             .map(SubjectMatter::Changed)
             .ok_or_else(|| Invalid::new("type", format!("{} is not known here", self.kind)))
     }

@@ -79,6 +79,10 @@ text_id!(
     WarehouseId, "warehouse", 32, |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_', "letters, digits, - and _"
 );
 text_id!(
+    /// A coupon, as the buyer types it. Letter case counts.
+    CouponCode, "code", 32, |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_', "letters, digits, - and _"
+);
+text_id!(
     /// The caller's name for one attempt to do something, repeated on retries
     /// (IETF draft-ietf-httpapi-idempotency-key-header; the length is Stripe's).
     IdempotencyKey, "Idempotency-Key", 255, |b| b.is_ascii_graphic(), "printable ASCII without spaces"
@@ -101,8 +105,18 @@ impl OrderId {
     /// Its first two bytes tag the tenant; the rest is a SHA-256 over the three parts, each preceded by its length so
     /// that no two triples read alike.
     pub fn derive(tenant: &TenantId, customer: &CustomerId, key: &IdempotencyKey) -> Self {
+        Self::of_parts(tenant, &[tenant.as_str(), customer.as_str(), key.as_str()])
+    }
+
+    /// The id of the reservation that this customer makes under this key, and of the order that it becomes. A key that
+    /// was used for an order is not taken up by a reservation.
+    pub fn derive_reserved(tenant: &TenantId, customer: &CustomerId, key: &IdempotencyKey) -> Self {
+        Self::of_parts(tenant, &[tenant.as_str(), customer.as_str(), key.as_str(), "reservation"])
+    }
+
+    fn of_parts(tenant: &TenantId, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
-        for part in [tenant.as_str(), customer.as_str(), key.as_str()] {
+        for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -205,6 +219,9 @@ mod tests {
     fn ord_1_derived_id_is_stable_across_releases() {
         // A change here would turn every retry in flight into a second order.
         assert_eq!(id("acme", "c-1", "k-1").to_string(), "822b8224-07ef-8495-88e0-f8b7b79d9970");
+        let (tenant, customer) = (TenantId::parse("acme").unwrap(), CustomerId::parse("c-1").unwrap());
+        let reserved = OrderId::derive_reserved(&tenant, &customer, &IdempotencyKey::parse("k-1").unwrap());
+        assert_eq!(reserved.to_string(), "822bd65a-9198-8614-8b4b-ca330146486f");
     }
 
     proptest! {

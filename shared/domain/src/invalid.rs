@@ -56,6 +56,21 @@ impl Problems {
         }
     }
 
+    /// As [`Problems::keep`], for what may be wrong in several fields.
+    pub fn keep_all<T>(&mut self, parent: &str, result: Result<T, Vec<Invalid>>) -> Option<T> {
+        let invalid = match result {
+            Ok(value) => return Some(value),
+            Err(invalid) => invalid.into_iter(),
+        };
+        self.0.extend(invalid.map(|each| if parent.is_empty() { each } else { each.within(parent) }));
+        None
+    }
+
+    /// Whether nothing is wrong so far.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Notes one more problem.
     pub fn push(&mut self, invalid: Invalid) {
         self.0.push(invalid);

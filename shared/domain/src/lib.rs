@@ -12,4 +12,5 @@ pub mod order;
 pub mod payment;
 pub mod pool;
 pub mod product;
+pub mod terms;
 pub mod text;

@@ -2,6 +2,7 @@
 
 use crate::invalid::Invalid;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// The greatest amount, in minor units: the largest integer that every JSON reader keeps exact (RFC 8259 §6).
 pub const AMOUNT_MAX: i64 = 9_007_199_254_740_991;
@@ -100,6 +101,16 @@ impl Money {
         amount.map(|amount| Self { amount, ..self }).ok_or(Overflow)
     }
 
+    /// This amount less another of the same currency; zero if the other is higher.
+    ///
+    /// # Panics
+    /// As [`Money::plus`].
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        assert_eq!(self.currency, other.currency, "amounts of two currencies are converted before they are subtracted");
+        Self { amount: (self.amount - other.amount).max(0), ..self }
+    }
+
     /// The sum of two amounts of one currency.
     ///
     /// # Errors
@@ -111,6 +122,21 @@ impl Money {
         assert_eq!(self.currency, other.currency, "amounts of two currencies are converted before they are added");
         let amount = self.amount.checked_add(other.amount).filter(|amount| *amount <= AMOUNT_MAX);
         amount.map(|amount| Self { amount, ..self }).ok_or(Overflow)
+    }
+}
+
+/// A quotient rounded to the nearest integer, a half to the even one (IEEE 754 §4.3.1, roundTiesToEven): halves do not
+/// add up in one direction over many lines.
+///
+/// # Panics
+/// When the denominator is zero.
+pub fn half_even(numerator: u128, denominator: u128) -> u128 {
+    let (quotient, remainder) = (numerator / denominator, numerator % denominator);
+    // Compared with what is missing to the next integer, since twice the remainder may not fit.
+    match remainder.cmp(&(denominator - remainder)) {
+        Ordering::Less => quotient,
+        Ordering::Equal => quotient + quotient % 2,
+        Ordering::Greater => quotient + 1,
     }
 }
 
@@ -144,7 +170,23 @@ mod tests {
         assert!(eur(0).times(7).unwrap().is_zero());
     }
 
+    #[test]
+    fn halves_go_to_the_even_neighbour() {
+        for (numerator, denominator, rounded) in
+            [(1, 2, 0), (3, 2, 2), (5, 2, 2), (7, 2, 4), (5, 3, 2), (4, 3, 1), (0, 7, 0), (u128::MAX, 1, u128::MAX)]
+        {
+            assert_eq!(half_even(numerator, denominator), rounded, "{numerator}/{denominator}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn half_even_is_the_nearest_and_even_between_two(numerator in 0..=u128::from(u64::MAX), denominator in 1..200u128) {
+            let rounded = half_even(numerator, denominator);
+            let twice_off = 2 * numerator.abs_diff(rounded * denominator);
+            prop_assert!(twice_off < denominator || (twice_off == denominator && rounded.is_multiple_of(2)));
+        }
+
         #[test]
         fn ord_5_times_is_exact_or_refused(amount in 0..=AMOUNT_MAX, quantity in any::<u32>()) {
             let exact = i128::from(amount) * i128::from(quantity);

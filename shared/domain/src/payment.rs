@@ -81,8 +81,8 @@ pub enum PaymentStatus {
 /// How an order is paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// With what.
-    pub method: PaymentMethod,
+    /// With what; not known while the order is a reservation.
+    pub method: Option<PaymentMethod>,
     /// How far it got.
     pub status: PaymentStatus,
 }

@@ -12,8 +12,12 @@ const PAUSE_MS: u64 = 10;
 /// Waits a random part of a pause that doubles with every attempt (AWS Builders' Library, "Timeouts, retries, and
 /// backoff with jitter": full jitter). All pauses of a write add up to 1.3 s on average.
 pub async fn back_off(attempt: u32) {
-    let longest_ms = PAUSE_MS << attempt.min(ATTEMPTS_MAX);
-    tokio::time::sleep(Duration::from_millis(rand::random_range(0..=longest_ms))).await;
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=longest_pause_ms(attempt)))).await;
+}
+
+/// The longest pause after try `attempt`, counted from 0, in ms.
+pub fn longest_pause_ms(attempt: u32) -> u64 {
+    PAUSE_MS << attempt.min(ATTEMPTS_MAX)
 }
 
 /// Tries a write again while others are at the same items.

@@ -4,9 +4,11 @@
 //! ids hold no `#` (see `holdfast_domain::ids`).
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
-use holdfast_domain::pool::{PoolId, StripeId};
+use holdfast_domain::ids::{CouponCode, CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
+use holdfast_domain::money::Currency;
+use holdfast_domain::pool::{AllowanceOf, PoolId, StripeId};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// The number of partitions that the orders of one day of one tenant are spread over: an index partition takes 1,000
@@ -16,7 +18,7 @@ pub const DAY_SHARDS: u8 = 32;
 /// The number of partitions of the outbox.
 pub const OUTBOX_SHARDS: u8 = 8;
 
-/// The index of a customer's orders by time, and of a category's products.
+/// The index of a customer's orders by time, of a category's products, and of a tenant's pools.
 pub const GSI1: &str = "gsi1";
 /// The index of a day's orders by time.
 pub const GSI2: &str = "gsi2";
@@ -67,9 +69,24 @@ pub fn day_of(instant: Timestamp) -> Date {
     instant.to_zoned(TimeZone::UTC).date()
 }
 
-/// The index partition of one shard of a day's orders.
-pub fn day_orders(tenant: &TenantId, day: Date, shard: u8) -> String {
-    format!("{tenant}#day#{day}#{shard:02}")
+/// The lists that a day has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DayList {
+    /// What was placed.
+    #[default]
+    Orders,
+    /// Reservations and orders that are being placed, also those that ended before they became orders.
+    Holds,
+}
+
+/// The index partition of one shard of a day's list.
+pub fn day_orders(tenant: &TenantId, list: DayList, day: Date, shard: u8) -> String {
+    let list = match list {
+        DayList::Orders => "day",
+        DayList::Holds => "holds",
+    };
+    format!("{tenant}#{list}#{day}#{shard:02}")
 }
 
 /// The shard of a day that an order is in, by its id, which is a hash already.
@@ -105,10 +122,110 @@ pub fn receipt(tenant: &TenantId, product: &ProductId, key: &IdempotencyKey) -> 
     Key::new(stock(tenant, product), format!("receipt#{key}"))
 }
 
-/// A stripe of a pool.
+/// The prefix of the sort keys of an order's parts.
+pub const PART_PREFIX: &str = "lines#";
+
+/// A part of a large order.
+pub fn order_part(tenant: &TenantId, id: OrderId, attempt: u32, number: u16) -> Key {
+    Key::new(order(tenant, id).pk, format!("{}{number:05}", order_parts(attempt)))
+}
+
+/// What the sort keys of the parts of one attempt begin with.
+pub fn order_parts(attempt: u32) -> String {
+    format!("{PART_PREFIX}{attempt:05}#")
+}
+
+/// A stripe of a pool. A customer's id may hold anything but `#`, so it stands last before the number.
 pub fn stripe(tenant: &TenantId, stripe: &StripeId) -> Key {
-    let PoolId::Stock { product, warehouse } = &stripe.pool;
-    Key::new(format!("{tenant}#pool#stock#{product}@{warehouse}#{}", stripe.number), "stripe")
+    let pool = match &stripe.pool {
+        PoolId::Stock { product, warehouse } => format!("stock#{product}@{warehouse}"),
+        PoolId::Coupon { code } => format!("coupon#{code}"),
+        PoolId::Allowance { customer, of: AllowanceOf::Product { product, window_seconds, window } } => {
+            format!("allowance#product#{product}#{window_seconds}.{window}#{customer}")
+        }
+        PoolId::Allowance { customer, of: AllowanceOf::Coupon { code } } => {
+            format!("allowance#coupon#{code}#{customer}")
+        }
+    };
+    Key::new(format!("{tenant}#pool#{pool}#{}", stripe.number), "stripe")
+}
+
+/// The header of a pool; none for an allowance, which always has one stripe.
+pub fn pool_header(tenant: &TenantId, pool: &PoolId) -> Option<Key> {
+    match pool {
+        PoolId::Stock { product, warehouse } => Some(stock_header(tenant, product, warehouse)),
+        PoolId::Coupon { code } => Some(Key::new(coupon(tenant, code).pk, "pool")),
+        PoolId::Allowance { .. } => None,
+    }
+}
+
+/// The partition of pools at which too many orders met.
+pub const PRESSED: &str = "pressed";
+
+/// The note that too many orders met at a pool of stock.
+pub fn pressed(tenant: &TenantId, product: &ProductId, warehouse: &WarehouseId) -> Key {
+    Key::new(PRESSED.to_owned(), format!("{tenant}#{product}#{warehouse}"))
+}
+
+/// The pool in the sort key of such a note.
+pub fn parse_pressed_sk(sk: &str) -> Option<(TenantId, ProductId, WarehouseId)> {
+    let mut parts = sk.split('#');
+    let (tenant, product, warehouse) = (parts.next()?, parts.next()?, parts.next()?);
+    let ids = (TenantId::parse(tenant).ok()?, ProductId::parse(product).ok()?, WarehouseId::parse(warehouse).ok()?);
+    parts.next().is_none().then_some(ids)
+}
+
+/// The index partition of a tenant's pools.
+pub fn pools(tenant: &TenantId) -> String {
+    format!("{tenant}#pools")
+}
+
+/// A pool's name among those of its tenant; none for an allowance, which is in no list.
+pub fn pool_name(pool: &PoolId) -> Option<String> {
+    match pool {
+        PoolId::Stock { product, warehouse } => Some(format!("stock#{product}#{warehouse}")),
+        PoolId::Coupon { code } => Some(format!("coupon#{code}")),
+        PoolId::Allowance { .. } => None,
+    }
+}
+
+/// The pool of a name.
+pub fn parse_pool_name(name: &str) -> Option<PoolId> {
+    let (kind, rest) = name.split_once('#')?;
+    match kind {
+        "stock" => {
+            let (product, warehouse) = rest.split_once('#')?;
+            let (product, warehouse) = (ProductId::parse(product).ok()?, WarehouseId::parse(warehouse).ok()?);
+            Some(PoolId::Stock { product, warehouse })
+        }
+        "coupon" => Some(PoolId::Coupon { code: CouponCode::parse(rest).ok()? }),
+        _ => None,
+    }
+}
+
+/// What reconciliation notes of a pool while it checks it.
+pub fn pool_check(tenant: &TenantId, name: &str) -> Key {
+    Key::new(format!("{tenant}#check#{name}"), "check")
+}
+
+/// What the orders of closed days keep of a pool.
+pub fn pool_balance(tenant: &TenantId, name: &str) -> Key {
+    Key::new(format!("{tenant}#check#{name}"), "balance")
+}
+
+/// Until which day a tenant's history is closed.
+pub fn horizon(tenant: &TenantId) -> Key {
+    Key::new(format!("{tenant}#closed"), "horizon")
+}
+
+/// The partition of orders of closed days that are still looked at one by one.
+pub fn carried(tenant: &TenantId) -> String {
+    format!("{tenant}#carried")
+}
+
+/// An order of a closed day that is still looked at.
+pub fn carried_order(tenant: &TenantId, id: OrderId) -> Key {
+    Key::new(carried(tenant), id.to_string())
 }
 
 /// A product.
@@ -143,6 +260,21 @@ pub fn outbox_shard(event_id: &str) -> u8 {
     (hash % u64::from(OUTBOX_SHARDS)) as u8
 }
 
+/// A coupon.
+pub fn coupon(tenant: &TenantId, code: &CouponCode) -> Key {
+    Key::new(format!("{tenant}#coupon#{code}"), "coupon")
+}
+
+/// The rate of a currency in another.
+pub fn rate(tenant: &TenantId, from: Currency, to: Currency) -> Key {
+    Key::new(format!("{tenant}#rate#{}", from.code()), to.code())
+}
+
+/// A tenant's policy of allocation.
+pub fn allocation(tenant: &TenantId) -> Key {
+    Key::new(format!("{tenant}#config"), "allocation")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +302,17 @@ mod tests {
         assert_eq!(day("2026-03-29T23:59:59.999Z"), "2026-03-29");
         assert_eq!(day("2026-03-30T00:00:00Z"), "2026-03-30");
         assert_eq!(day("2026-03-30T01:30:00+02:00"), "2026-03-29");
+    }
+
+    #[test]
+    fn a_pool_is_found_by_its_name() {
+        let stock =
+            PoolId::Stock { product: ProductId::parse("mug").unwrap(), warehouse: WarehouseId::parse("w").unwrap() };
+        let coupon = PoolId::Coupon { code: CouponCode::parse("TEN").unwrap() };
+        for pool in [stock, coupon] {
+            assert_eq!(parse_pool_name(&pool_name(&pool).unwrap()), Some(pool));
+        }
+        assert_eq!(parse_pool_name("seat#1"), None);
     }
 
     #[test]

@@ -2,30 +2,44 @@
 //!
 //! Each file holds one entity: how its key is built, what its item looks like, and the writes that keep its rules.
 
-pub mod claiming;
+mod allocations;
+mod claims;
 pub mod contention;
+mod coupon_item;
+mod coupons;
 mod error;
 mod item;
 pub mod keys;
+mod line_item;
 mod meter;
 mod order_item;
+mod order_parts;
 mod orders;
 mod orders_list;
 mod outbox;
 mod passes;
+mod pools;
 mod products;
+mod rates;
+pub mod reconciliation;
 mod stock;
 mod stream;
+mod transact;
 
+pub use claims::{Contention, Found, RefusedClaim};
+pub use coupons::{COUPON_STRIPES_MAX, CouponPut};
 pub use error::StoreError;
 pub use meter::{Meter, Spent};
 pub use order_item::StoredOrder;
-pub use orders::{Changed, Placing, RefusedClaim};
+pub use order_parts::{Opening, PARTS_AT_ONCE, PartWriting};
+pub use orders::{Changed, Placing};
 pub use orders_list::{ListRange, Page};
 pub use outbox::OutboxEntry;
 pub use passes::{Pass, PassPosition};
+pub use pools::{PressedPool, Rebalanced, Receipt, Received, Reshaping};
 pub use products::ProductWrite;
-pub use stock::{Receipt, Received, StockHeader};
+pub use rates::RatePut;
+pub use stock::{SoldOut, StockHeader};
 pub use stream::OrderChange;
 
 use aws_sdk_dynamodb::Client;

@@ -1,13 +1,15 @@
 //! The item of an order: it is the order, its idempotency record, its hold and its outbox.
 
 use crate::item::{self, Item};
+use crate::line_item::{ClaimItem, LineItem};
 use crate::{StoreError, keys};
 use holdfast_domain::address::Address;
 use holdfast_domain::event::{EventKind, Trace};
-use holdfast_domain::ids::{CustomerId, Fingerprint, ProductId, WarehouseId};
+use holdfast_domain::ids::{CouponCode, CustomerId, Fingerprint};
 use holdfast_domain::money::{Currency, Money};
-use holdfast_domain::order::{HistoryEntry, Line, Order, OrderState, Quantity, Source};
+use holdfast_domain::order::{Discount, HistoryEntry, Order, OrderState, Parts};
 use holdfast_domain::payment::{DeclineCode, Payment, PaymentMethod, PaymentReference, PaymentStatus};
+use holdfast_domain::terms::rate::{Rate, RateValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,8 @@ pub struct StoredOrder {
     pub order: Order,
     /// Which request or message made that version.
     pub trace: Trace,
+    /// Whether its stock went back after its day was closed: see [`crate::reconciliation`].
+    pub released_late: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -35,29 +39,48 @@ struct OrderItem {
     guest: bool,
     currency: Currency,
     total: i64,
+    #[serde(default)]
     lines: Vec<LineItem>,
-    address: Address,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<PartsItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    discount: Option<DiscountItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rates: Vec<RateItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    claims: Vec<ClaimItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<Address>,
     payment: PaymentItem,
     placed_at: i64,
     expires_at: i64,
     fingerprint: String,
     history: Vec<HistoryItem>,
     event: Trace,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    released_late: bool,
 }
 
 #[derive(Serialize, Deserialize)]
-struct LineItem {
-    product: ProductId,
-    quantity: i64,
-    price: i64,
-    from: Vec<SourceItem>,
+struct PartsItem {
+    attempt: u32,
+    count: u16,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SourceItem {
-    warehouse: WarehouseId,
-    stripe: u16,
-    quantity: u32,
+struct DiscountItem {
+    coupon: CouponCode,
+    amount: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RateItem {
+    from: Currency,
+    to: Currency,
+    value: RateValue,
+    source: String,
+    as_of: i64,
+    valid_until: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,7 +95,8 @@ pub(crate) struct HistoryItem {
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct PaymentItem {
-    method: PaymentMethod,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    method: Option<PaymentMethod>,
     status: PaymentName,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
@@ -96,20 +120,25 @@ enum PaymentName {
 /// The item of a new order.
 pub(crate) fn order_item(order: &Order, trace: &Trace) -> Item {
     let keys::Key { pk, sk } = keys::order(&order.tenant, order.id);
-    let day = keys::day_of(order.placed_at);
+    let place = Place::of(order);
+    let currency = order.total.currency();
     item::written(&OrderItem {
         pk,
         sk,
-        gsi1pk: (!order.guest).then(|| keys::customer_orders(&order.tenant, &order.customer)),
-        gsi2pk: keys::day_orders(&order.tenant, day, keys::day_shard(order.id)),
-        gsisk: keys::order_position(order.placed_at, order.id),
+        gsi1pk: place.gsi1pk,
+        gsi2pk: place.gsi2pk,
+        gsisk: place.gsisk,
         state: order.state,
         version: order.version,
         customer: order.customer.clone(),
         guest: order.guest,
-        currency: order.total.currency(),
+        currency,
         total: order.total.amount(),
-        lines: order.lines.iter().map(LineItem::from).collect(),
+        lines: order.lines.iter().map(|line| LineItem::of(line, currency)).collect(),
+        parts: order.parts.map(|Parts { attempt, count }| PartsItem { attempt, count }),
+        discount: order.discount.as_ref().map(DiscountItem::from),
+        rates: order.rates.iter().map(RateItem::from).collect(),
+        claims: order.claims.iter().filter_map(ClaimItem::of).collect(),
         address: order.address.clone(),
         payment: PaymentItem::from(&order.payment),
         placed_at: order.placed_at.as_millisecond(),
@@ -117,7 +146,30 @@ pub(crate) fn order_item(order: &Order, trace: &Trace) -> Item {
         fingerprint: order.fingerprint.to_string(),
         history: order.history.iter().map(HistoryItem::from).collect(),
         event: trace.clone(),
+        released_late: false,
     })
+}
+
+/// Where an order stands in the indices. What is no order yet, or never became one, is in no customer's list, and among
+/// a day's holds instead of its orders.
+pub(crate) struct Place {
+    pub gsi1pk: Option<String>,
+    pub gsi2pk: String,
+    pub gsisk: String,
+}
+
+impl Place {
+    pub(crate) fn of(order: &Order) -> Self {
+        let (day, shard) = (keys::day_of(order.placed_at), keys::day_shard(order.id));
+        let is_order = order.was_placed();
+        let listed = is_order && !order.guest;
+        let list = if is_order { keys::DayList::Orders } else { keys::DayList::Holds };
+        Self {
+            gsi1pk: listed.then(|| keys::customer_orders(&order.tenant, &order.customer)),
+            gsi2pk: keys::day_orders(&order.tenant, list, day, shard),
+            gsisk: keys::order_position(order.placed_at, order.id),
+        }
+    }
 }
 
 /// Reads an order's item.
@@ -134,6 +186,8 @@ impl TryFrom<OrderItem> for StoredOrder {
         let (tenant, id) = keys::parse_order_pk(&item.pk).ok_or("the key is not an order's")?;
         let currency = item.currency;
         let lines = item.lines.into_iter().map(|line| line.line(currency)).collect::<Result<_, _>>()?;
+        let claims = item.claims.into_iter().map(|claim| claim.claim(&item.customer)).collect();
+        let discount = item.discount.map(|discount| discount.discount(currency)).transpose()?;
         let fingerprint = u128::from_str_radix(&item.fingerprint, 16).map_err(|error| error.to_string())?;
         let history = item.history.into_iter().map(HistoryItem::entry).collect::<Result<_, _>>()?;
         let order = Order {
@@ -142,6 +196,10 @@ impl TryFrom<OrderItem> for StoredOrder {
             customer: item.customer,
             guest: item.guest,
             lines,
+            parts: item.parts.map(|PartsItem { attempt, count }| Parts { attempt, count }),
+            discount,
+            rates: item.rates.into_iter().map(RateItem::rate).collect::<Result<_, _>>()?,
+            claims,
             total: Money::new(item.total, currency).map_err(|invalid| invalid.to_string())?,
             address: item.address,
             payment: item.payment.payment()?,
@@ -152,41 +210,45 @@ impl TryFrom<OrderItem> for StoredOrder {
             fingerprint: Fingerprint::from(fingerprint.to_be_bytes()),
             history,
         };
-        Ok(Self { order, trace: item.event })
+        Ok(Self { order, trace: item.event, released_late: item.released_late })
+    }
+}
+
+impl From<&Discount> for DiscountItem {
+    fn from(discount: &Discount) -> Self {
+        Self { coupon: discount.coupon.clone(), amount: discount.amount.amount() }
+    }
+}
+
+impl DiscountItem {
+    fn discount(self, currency: Currency) -> Result<Discount, String> {
+        let amount = Money::new(self.amount, currency).map_err(|invalid| invalid.to_string())?;
+        Ok(Discount { coupon: self.coupon, amount })
+    }
+}
+
+impl From<&Rate> for RateItem {
+    fn from(rate: &Rate) -> Self {
+        Self {
+            from: rate.from,
+            to: rate.to,
+            value: rate.value,
+            source: rate.source.clone(),
+            as_of: rate.as_of.as_millisecond(),
+            valid_until: rate.valid_until.as_millisecond(),
+        }
+    }
+}
+
+impl RateItem {
+    fn rate(self) -> Result<Rate, String> {
+        let Self { from, to, value, source, as_of, valid_until } = self;
+        Ok(Rate { from, to, value, source, as_of: timestamp(as_of)?, valid_until: timestamp(valid_until)? })
     }
 }
 
 fn timestamp(millisecond: i64) -> Result<Timestamp, String> {
     Timestamp::from_millisecond(millisecond).map_err(|error| error.to_string())
-}
-
-impl From<&Line> for LineItem {
-    fn from(line: &Line) -> Self {
-        let source = |source: &Source| SourceItem {
-            warehouse: source.warehouse.clone(),
-            stripe: source.stripe,
-            quantity: source.quantity,
-        };
-        Self {
-            product: line.product.clone(),
-            quantity: i64::from(line.quantity.units()),
-            price: line.unit_price.amount(),
-            from: line.from.iter().map(source).collect(),
-        }
-    }
-}
-
-impl LineItem {
-    fn line(self, currency: Currency) -> Result<Line, String> {
-        let source =
-            |item: SourceItem| Source { warehouse: item.warehouse, stripe: item.stripe, quantity: item.quantity };
-        Ok(Line {
-            product: self.product,
-            quantity: Quantity::new(self.quantity).map_err(|invalid| invalid.to_string())?,
-            unit_price: Money::new(self.price, currency).map_err(|invalid| invalid.to_string())?,
-            from: self.from.into_iter().map(source).collect(),
-        })
-    }
 }
 
 impl From<&HistoryEntry> for HistoryItem {

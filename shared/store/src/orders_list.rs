@@ -3,6 +3,7 @@
 //! The indices carry keys only, so that placing an order pays one unit for each. A page is one query (for a day, one a
 //! shard, at the same time) and one batch of reads: never a read an order.
 
+use crate::keys::DayList;
 use crate::order_item::stored_order;
 use crate::stock::BATCH_GET_MAX;
 use crate::{Store, StoreError, StoredOrder, keys};
@@ -41,10 +42,18 @@ pub struct Page {
     pub orders: Vec<StoredOrder>,
     /// The position to go on from; none at the end.
     pub next: Option<String>,
+    /// What is wrong with orders of the page that could not be read.
+    pub unreadable: Vec<StoreError>,
+}
+
+impl Page {
+    fn readable(mut self) -> Result<Self, StoreError> {
+        self.unreadable.pop().map_or(Ok(self), Err)
+    }
 }
 
 impl Store {
-    /// The orders of a customer.
+    /// The orders of a customer. Those in parts come without their lines.
     ///
     /// # Errors
     /// When the table gives no answer, or an item is not readable.
@@ -55,28 +64,41 @@ impl Store {
         range: &ListRange,
     ) -> Result<Page, StoreError> {
         let index = (keys::GSI1, "gsi1pk", keys::customer_orders(tenant, customer));
-        let mut page = Page { orders: Vec::new(), next: range.after.clone() };
+        let mut page = Page { orders: Vec::new(), next: range.after.clone(), unreadable: Vec::new() };
         for _ in 0..ROUNDS_MAX {
             let upper = page.next.clone().unwrap_or_else(|| keys::instant(range.to));
             let positions = self.positions(&index, range.from, &upper, range.limit).await?;
             let at_end = positions.len() < range.limit;
             if self.fill(tenant, range, positions, &mut page).await? {
-                return Ok(page);
+                return page.readable();
             }
             if at_end {
                 page.next = None;
-                return Ok(page);
+                return page.readable();
             }
         }
-        Ok(page)
+        page.readable()
     }
 
-    /// The orders of a tenant, by day.
+    /// The orders of a tenant, by day. Those in parts come without their lines.
     ///
     /// # Errors
     /// When the table gives no answer, or an item is not readable.
     pub async fn orders_of_tenant(&self, tenant: &TenantId, range: &ListRange) -> Result<Page, StoreError> {
-        let mut page = Page { orders: Vec::new(), next: range.after.clone() };
+        self.list_of_tenant(tenant, DayList::Orders, range).await?.readable()
+    }
+
+    /// A list of a tenant, by day. Orders that cannot be read hold up no others.
+    ///
+    /// # Errors
+    /// When the table gives no answer.
+    pub async fn list_of_tenant(
+        &self,
+        tenant: &TenantId,
+        list: DayList,
+        range: &ListRange,
+    ) -> Result<Page, StoreError> {
+        let mut page = Page { orders: Vec::new(), next: range.after.clone(), unreadable: Vec::new() };
         let first = keys::day_of(range.from);
         let mut day = newest_day(range);
         let mut rounds = 0;
@@ -87,7 +109,7 @@ impl Store {
                     return Ok(page);
                 }
                 let upper = page.next.clone().unwrap_or_else(|| keys::instant(range.to));
-                let positions = self.day_positions(tenant, day, range, &upper).await?;
+                let positions = self.day_positions(tenant, (list, day), range, &upper).await?;
                 let at_end = positions.len() < range.limit;
                 if self.fill(tenant, range, positions, &mut page).await? {
                     return Ok(page);
@@ -112,12 +134,12 @@ impl Store {
     async fn day_positions(
         &self,
         tenant: &TenantId,
-        day: Date,
+        (list, day): (DayList, Date),
         range: &ListRange,
         upper: &str,
     ) -> Result<Vec<String>, StoreError> {
         let shards = (0..keys::DAY_SHARDS).map(|shard| async move {
-            let index = (keys::GSI2, "gsi2pk", keys::day_orders(tenant, day, shard));
+            let index = (keys::GSI2, "gsi2pk", keys::day_orders(tenant, list, day, shard));
             self.positions(&index, range.from, upper, range.limit).await
         });
         let mut positions: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
@@ -177,7 +199,13 @@ impl Store {
         for (position, key) in positions.into_iter().zip(keys) {
             page.next = Some(position);
             let Some(item) = items.remove(&key) else { continue };
-            let stored = stored_order(item)?;
+            let stored = match stored_order(item) {
+                Ok(stored) => stored,
+                Err(problem) => {
+                    page.unreadable.push(problem);
+                    continue;
+                }
+            };
             if range.state.is_none_or(|state| state == stored.order.state) {
                 page.orders.push(stored);
                 if page.orders.len() == range.limit {

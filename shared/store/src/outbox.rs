@@ -147,8 +147,8 @@ impl Store {
             TransactWriteItem::builder().delete(delete.build().expect("a delete has its table and key")).build(),
         ];
         self.transact(items).await.map_err(|refused| match refused {
-            crate::orders::Refused::Other(error) => error,
-            crate::orders::Refused::Cancelled(reasons) => crate::orders::cancelled(&reasons),
+            crate::transact::Refused::Other(error) => error,
+            crate::transact::Refused::Cancelled(reasons) => crate::transact::cancelled(&reasons),
         })?;
         Ok(alive)
     }

@@ -1,6 +1,7 @@
 //! How far a job that looks at everything has come, so that the next run goes on there.
 
 use crate::item::{self, Item};
+use crate::keys::DayList;
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use holdfast_domain::ids::TenantId;
@@ -21,7 +22,10 @@ pub struct Pass {
 pub struct PassPosition {
     /// The tenant that is looked at.
     pub tenant: TenantId,
-    /// The position in its list of orders; none at the list's beginning.
+    /// Which of its lists: orders first, then holds.
+    #[serde(default)]
+    pub list: DayList,
+    /// The position in the list; none at its beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
 }

@@ -8,12 +8,12 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use holdfast_domain::ids::{ProductId, TenantId};
 use holdfast_domain::money::{Currency, Money};
-use holdfast_domain::pool::StripeId;
-use holdfast_domain::product::{PriceVersion, Product};
+use holdfast_domain::product::{PriceVersion, PriceWindow, Product, PurchaseLimit};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// How many stripes are raised to a new price at the same time.
-const RAISES_AT_ONCE: usize = 8;
+const RAISES_AT_ONCE: usize = 64;
 
 /// What a write of a product is to say.
 #[derive(Debug, Clone)]
@@ -28,6 +28,10 @@ pub struct ProductWrite {
     pub category: String,
     /// See [`Product`].
     pub price: Money,
+    /// See [`Product`].
+    pub windows: Vec<PriceWindow>,
+    /// See [`Product`].
+    pub limit: Option<PurchaseLimit>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,8 +43,27 @@ struct ProductItem {
     category: String,
     price: i64,
     currency: Currency,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    windows: Vec<WindowItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<LimitItem>,
     price_version: PriceVersion,
     version: u64,
+}
+
+/// A price window; its price is in the product's currency, its instants are epoch milliseconds.
+#[derive(Serialize, Deserialize)]
+struct WindowItem {
+    starts_at: i64,
+    ends_at: i64,
+    price: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LimitItem {
+    quantity: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window_seconds: Option<u32>,
 }
 
 impl Store {
@@ -63,7 +86,7 @@ impl Store {
     pub async fn product_put(&self, tenant: &TenantId, write: ProductWrite) -> Result<(Product, bool), StoreError> {
         let before = self.product_read(tenant, &write.id).await?;
         let price_version = match &before {
-            Some(before) if before.price == write.price => before.price_version,
+            Some(before) if sells_alike(before, &write) => before.price_version,
             Some(before) => before.price_version + 1,
             None => 1,
         };
@@ -73,6 +96,8 @@ impl Store {
             description: write.description,
             category: write.category,
             price: write.price,
+            windows: write.windows,
+            limit: write.limit,
             price_version,
             version: before.as_ref().map_or(1, |before| before.version + 1),
         };
@@ -80,7 +105,7 @@ impl Store {
             self.tenant_register(tenant).await?;
         }
         self.product_write(tenant, &after).await?;
-        self.stripes_raise(tenant, &after.id, price_version).await?;
+        self.stock_raise(tenant, &after.id, price_version).await?;
         Ok((after, before.is_none()))
     }
 
@@ -124,6 +149,8 @@ impl Store {
             category: product.category.clone(),
             price: product.price.amount(),
             currency: product.price.currency(),
+            windows: product.windows.iter().map(WindowItem::from).collect(),
+            limit: product.limit.map(LimitItem::from),
             price_version: product.price_version,
             version: product.version,
         });
@@ -152,37 +179,37 @@ impl Store {
     }
 
     /// Raises the price version of every stripe of a product's stock.
-    async fn stripes_raise(&self, tenant: &TenantId, id: &ProductId, to: PriceVersion) -> Result<(), StoreError> {
+    async fn stock_raise(&self, tenant: &TenantId, id: &ProductId, to: PriceVersion) -> Result<(), StoreError> {
         let headers = self.stock_headers(tenant, id).await?;
-        let stripes: Vec<_> = headers.iter().flat_map(|header| header.stripe_ids(id)).collect();
+        let stripes = headers.iter().flat_map(|header| header.stripe_ids(id));
+        self.stripes_raise(stripes.map(|stripe| keys::stripe(tenant, &stripe)).collect(), to).await
+    }
+
+    /// Raises stripes to later terms, so that no claim counted by earlier ones succeeds any more.
+    pub(crate) async fn stripes_raise(&self, stripes: Vec<keys::Key>, to: PriceVersion) -> Result<(), StoreError> {
         stream::iter(stripes)
-            .map(|stripe| async move { self.stripe_raise(tenant, &stripe, to).await })
+            .map(|stripe| async move { self.stripe_raise(&stripe, to).await })
             .buffer_unordered(RAISES_AT_ONCE)
             .try_collect()
             .await
     }
 
-    /// Raises one stripe, as often as it takes beside the orders that claim from it. The product has its new price by
-    /// now, so giving up leaves a change that is neither acknowledged nor undone.
-    async fn stripe_raise(&self, tenant: &TenantId, stripe: &StripeId, to: PriceVersion) -> Result<(), StoreError> {
-        let raised = repeated(|| self.stripe_raise_once(tenant, stripe, to)).await;
+    /// Raises one stripe, as often as it takes beside the orders that claim from it. The terms are written by now, so
+    /// giving up leaves a change that is neither acknowledged nor undone.
+    async fn stripe_raise(&self, stripe: &keys::Key, to: PriceVersion) -> Result<(), StoreError> {
+        let raised = repeated(|| self.stripe_raise_once(stripe, to)).await;
         raised.map_err(|error| match error {
             StoreError::Conflict | StoreError::Throttled => StoreError::Unavailable(Box::new(error)),
             other => other,
         })
     }
 
-    async fn stripe_raise_once(
-        &self,
-        tenant: &TenantId,
-        stripe: &StripeId,
-        to: PriceVersion,
-    ) -> Result<(), StoreError> {
+    async fn stripe_raise_once(&self, stripe: &keys::Key, to: PriceVersion) -> Result<(), StoreError> {
         let request = self
             .client
             .update_item()
             .table_name(&*self.table)
-            .set_key(Some(keys::stripe(tenant, stripe).attributes()))
+            .set_key(Some(stripe.clone().attributes()))
             .update_expression("SET price_version = :to, version = version + :one")
             .condition_expression("price_version < :to")
             .expression_attribute_values(":to", number(to))
@@ -193,10 +220,47 @@ impl Store {
                 self.meter.count_writes(&output.consumed_capacity);
                 Ok(())
             }
-            // The stripe has this price or a later one already.
+            // The stripe has these terms or later ones already.
             Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
             Err(error) => Err(StoreError::of(error)),
         }
+    }
+}
+
+/// Whether a write leaves what an order is priced by as it is.
+fn sells_alike(before: &Product, write: &ProductWrite) -> bool {
+    before.price == write.price
+        && before.category == write.category
+        && before.windows == write.windows
+        && before.limit == write.limit
+}
+
+impl From<&PriceWindow> for WindowItem {
+    fn from(window: &PriceWindow) -> Self {
+        let (starts_at, ends_at) = (window.starts_at.as_millisecond(), window.ends_at.as_millisecond());
+        Self { starts_at, ends_at, price: window.price.amount() }
+    }
+}
+
+impl WindowItem {
+    fn window(&self, currency: Currency) -> Result<PriceWindow, String> {
+        let instant = |ms| Timestamp::from_millisecond(ms).map_err(|error| error.to_string());
+        let (starts_at, ends_at) = (instant(self.starts_at)?, instant(self.ends_at)?);
+        let price = Money::new(self.price, currency).map_err(|invalid| invalid.to_string())?;
+        Ok(PriceWindow { starts_at, ends_at, price })
+    }
+}
+
+impl From<PurchaseLimit> for LimitItem {
+    fn from(limit: PurchaseLimit) -> Self {
+        Self { quantity: limit.quantity(), window_seconds: limit.window_seconds() }
+    }
+}
+
+impl LimitItem {
+    fn limit(&self) -> Result<PurchaseLimit, String> {
+        let limit = PurchaseLimit::new(self.quantity.into(), self.window_seconds.map(i64::from));
+        limit.map_err(|invalid| invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -206,14 +270,16 @@ fn product(id: &ProductId, item: Item) -> Result<Product, StoreError> {
         _ => String::new(),
     };
     let item: ProductItem = item::read(item)?;
-    let price = Money::new(item.price, item.currency)
-        .map_err(|invalid| StoreError::Corrupt { key, problem: invalid.to_string() })?;
+    let corrupt = |problem: String| StoreError::Corrupt { key: key.clone(), problem };
+    let windows = item.windows.iter().map(|window| window.window(item.currency)).collect::<Result<_, _>>();
     Ok(Product {
         id: id.clone(),
         name: item.name,
         description: item.description,
         category: item.category,
-        price,
+        price: Money::new(item.price, item.currency).map_err(|invalid| corrupt(invalid.to_string()))?,
+        windows: windows.map_err(corrupt)?,
+        limit: item.limit.map(|limit| limit.limit()).transpose().map_err(corrupt)?,
         price_version: item.price_version,
         version: item.version,
     })

@@ -1,22 +1,22 @@
-//! Stock: headers, receipts and the stripes of its pools.
+//! Stock: the headers of its pools, and what their stripes hold.
 
 use crate::item::{self, Item, number};
-use crate::orders::{Refused, cancelled, is_condition};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, KeysAndAttributes, Put, ReturnConsumedCapacity,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
-use holdfast_domain::ids::{Fingerprint, IdempotencyKey, ProductId, TenantId, WarehouseId};
-use holdfast_domain::pool::{Claim, PoolId, StripeId, StripeLevel, StripeNumber};
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use holdfast_domain::ids::{ProductId, TenantId, WarehouseId};
+use holdfast_domain::pool::{PoolId, StripeId, StripeLevel, StripeNumber};
 use holdfast_domain::product::PriceVersion;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// The greatest number of keys of one BatchGetItem (Amazon DynamoDB, `BatchGetItem`).
 pub(crate) const BATCH_GET_MAX: usize = 100;
+/// How many batches are read at the same time: 1,024 stripes take two round-trip times.
+const BATCHES_AT_ONCE: usize = 8;
 
 /// The stock of a product in a warehouse: how many stripes it is kept in, and how much ever came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,43 +27,31 @@ pub struct StockHeader {
     pub stripes: StripeNumber,
     /// The units received since the beginning.
     pub received: u64,
+    /// How often stripes were made or ended.
+    pub shape: u64,
+    /// That it is known to be sold out, if it is.
+    pub sold_out: Option<SoldOut>,
 }
 
-/// Stock that came in, under the caller's idempotency key.
-#[derive(Debug, Clone)]
-pub struct Receipt {
-    /// Of what.
-    pub product: ProductId,
-    /// The caller's name for it.
-    pub key: IdempotencyKey,
-    /// Where it lies.
-    pub warehouse: WarehouseId,
-    /// How many units, at least 1.
-    pub quantity: u32,
-    /// What the caller asked for, to tell a retry from a second use of the key.
-    pub fingerprint: Fingerprint,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// What came of receiving stock.
+/// That all stripes of a pool were read and had less than somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Received {
-    /// It is available now.
-    Added,
-    /// It was added before, under this key, at this instant: a retry.
-    Before(Timestamp),
-    /// The key belongs to another receipt.
-    KeyReused,
-    /// There is no such product.
-    UnknownProduct,
+pub struct SoldOut {
+    /// How long that may be taken for true.
+    pub until: Timestamp,
+    /// What there was: this many can still be asked for.
+    pub available: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct HeaderItem {
     sk: String,
     stripes: StripeNumber,
     received: u64,
+    #[serde(default)]
+    shape: u64,
+    sold_out_until: Option<i64>,
+    #[serde(default)]
+    sold_out_available: u64,
 }
 
 #[derive(Deserialize)]
@@ -72,64 +60,7 @@ struct StripeItem {
     price_version: PriceVersion,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ReceiptItem {
-    pk: String,
-    sk: String,
-    warehouse: WarehouseId,
-    quantity: u32,
-    fingerprint: String,
-    at: i64,
-}
-
 impl Store {
-    /// Adds received units to a warehouse, exactly once a key. The first receipt of a warehouse makes its header and
-    /// stripe, at the price version that the product has in the same transaction.
-    ///
-    /// # Errors
-    /// As [`Store::order_place`].
-    pub async fn stock_receive(&self, tenant: &TenantId, receipt: &Receipt) -> Result<Received, StoreError> {
-        // The stripe to add to is that of number 0 until pools are split.
-        let stripe = StripeId { pool: pool(&receipt.product, &receipt.warehouse), number: 0 };
-        let to_existing = vec![
-            self.receipt_put(tenant, receipt),
-            self.header_update(tenant, receipt, "ADD received :quantity"),
-            self.update(give_back_update(
-                &self.table,
-                tenant,
-                &Claim { stripe: stripe.clone(), quantity: receipt.quantity },
-            )),
-        ];
-        match self.transact(to_existing).await {
-            Ok(()) => return Ok(Received::Added),
-            Err(Refused::Other(error)) => return Err(error),
-            Err(Refused::Cancelled(reasons)) => match reasons.first().filter(|reason| is_condition(reason)) {
-                Some(earlier) => return known_receipt(receipt, earlier.item.clone()),
-                None if reasons.iter().any(is_condition) => {}
-                None => return Err(cancelled(&reasons)),
-            },
-        }
-        let Some(product) = self.product_read(tenant, &receipt.product).await? else {
-            return Ok(Received::UnknownProduct);
-        };
-        let to_new = vec![
-            self.receipt_put(tenant, receipt),
-            self.header_update(tenant, receipt, "ADD received :quantity SET stripes = if_not_exists(stripes, :one)"),
-            self.first_stripe(tenant, &stripe, receipt.quantity, product.price_version),
-            self.price_check(tenant, &receipt.product, product.price_version),
-        ];
-        match self.transact(to_new).await {
-            Ok(()) => Ok(Received::Added),
-            Err(Refused::Other(error)) => Err(error),
-            Err(Refused::Cancelled(reasons)) => match reasons.first().filter(|reason| is_condition(reason)) {
-                Some(earlier) => known_receipt(receipt, earlier.item.clone()),
-                // Another first receipt or a price change came between: the caller tries again.
-                None if reasons.iter().any(is_condition) => Err(StoreError::Conflict),
-                None => Err(cancelled(&reasons)),
-            },
-        }
-    }
-
     /// The warehouses that a product lies in, read consistently.
     ///
     /// # Errors
@@ -143,10 +74,23 @@ impl Store {
             .expression_attribute_values(":prefix", AttributeValue::S(keys::WAREHOUSE_PREFIX.to_owned()))
             .consistent_read(true);
         let items = self.query_all(request).await?;
-        items.into_iter().map(|item| header(item::read(item)?)).collect()
+        items.into_iter().map(header).collect()
     }
 
-    /// What the stripes of these warehouses hold, read consistently.
+    /// The header of a product's stock in a warehouse, read consistently; none if it never lay there.
+    ///
+    /// # Errors
+    /// When the table gives no answer, or the item is not readable.
+    pub async fn stock_header(
+        &self,
+        tenant: &TenantId,
+        product: &ProductId,
+        warehouse: &WarehouseId,
+    ) -> Result<Option<StockHeader>, StoreError> {
+        self.get(keys::stock_header(tenant, product, warehouse)).await?.map(header).transpose()
+    }
+
+    /// What the stripes of these warehouses hold, read consistently. A stripe that does not exist is left out.
     ///
     /// # Errors
     /// When the table gives no answer, or an item is not readable.
@@ -156,7 +100,24 @@ impl Store {
         product: &ProductId,
         headers: &[StockHeader],
     ) -> Result<Vec<StripeLevel>, StoreError> {
-        let stripes: Vec<_> = headers.iter().flat_map(|header| header.stripe_ids(product)).collect();
+        self.levels(tenant, headers.iter().flat_map(|header| header.stripe_ids(product)).collect()).await
+    }
+
+    /// What some stripes of a pool hold, read consistently. A stripe that does not exist is left out.
+    ///
+    /// # Errors
+    /// When the table gives no answer, or an item is not readable.
+    pub async fn stripe_levels(
+        &self,
+        tenant: &TenantId,
+        pool: &PoolId,
+        numbers: &[StripeNumber],
+    ) -> Result<Vec<StripeLevel>, StoreError> {
+        self.levels(tenant, numbers.iter().map(|number| StripeId { pool: pool.clone(), number: *number }).collect())
+            .await
+    }
+
+    async fn levels(&self, tenant: &TenantId, stripes: Vec<StripeId>) -> Result<Vec<StripeLevel>, StoreError> {
         let keys = stripes.iter().map(|stripe| keys::stripe(tenant, stripe)).collect();
         let mut items = self.batch_get(keys, true).await?;
         let mut levels = Vec::with_capacity(stripes.len());
@@ -166,6 +127,47 @@ impl Store {
             }
         }
         Ok(levels)
+    }
+
+    /// Notes in the headers that a product is sold out until `until`, with what each warehouse had when all its stripes
+    /// were read: a smaller quantity still sells. A note that lasts longer stays, and so does a header that others write
+    /// at the same time: a note that is missing costs a reading of the stripes, nothing else.
+    ///
+    /// # Errors
+    /// When the table gives no answer.
+    pub async fn stock_sold_out(
+        &self,
+        tenant: &TenantId,
+        product: &ProductId,
+        warehouses: &[(WarehouseId, u64)],
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
+        let notes = warehouses.iter().map(|(warehouse, available)| {
+            let request = self
+                .client
+                .update_item()
+                .table_name(&*self.table)
+                .set_key(Some(keys::stock_header(tenant, product, warehouse).attributes()))
+                .update_expression("SET sold_out_until = :until, sold_out_available = :available")
+                .condition_expression(
+                    "attribute_exists(pk) AND (attribute_not_exists(sold_out_until) OR sold_out_until < :until)",
+                )
+                .expression_attribute_values(":until", number(until.as_millisecond()))
+                .expression_attribute_values(":available", number(available))
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            async move {
+                match self.timed(request.send()).await {
+                    Ok(output) => self.meter.count_writes(&output.consumed_capacity),
+                    Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {}
+                    Err(error) => match StoreError::of(error) {
+                        StoreError::Conflict | StoreError::Throttled => {}
+                        error => return Err(error),
+                    },
+                }
+                Ok(())
+            }
+        });
+        futures_util::future::try_join_all(notes).await.map(|_| ())
     }
 
     /// Items by their keys, in batches, asking again for what the service left out.
@@ -178,120 +180,48 @@ impl Store {
         let mut left: Vec<_> = keys.into_iter().map(keys::Key::attributes).collect();
         let mut pauses = 0;
         while !left.is_empty() {
-            let batch = left.split_off(left.len().saturating_sub(BATCH_GET_MAX));
-            let asked = batch.len();
-            let keys = KeysAndAttributes::builder().set_keys(Some(batch)).consistent_read(consistent).build();
-            let request = self
-                .client
-                .batch_get_item()
-                .request_items(&*self.table, keys.expect("a batch has keys"))
-                .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let output = self.timed(request.send()).await.map_err(StoreError::of)?;
-            self.meter.count_reads(output.consumed_capacity());
-            for item in output.responses.unwrap_or_default().into_values().flatten() {
-                found.insert(key_of(&item), item);
+            let asked = left.len();
+            let batches: Vec<_> = left.chunks(BATCH_GET_MAX).map(<[Item]>::to_vec).collect();
+            let answers = stream::iter(batches).map(|batch| self.batch_get_once(batch, consistent));
+            let answers: Vec<_> = answers.buffer_unordered(BATCHES_AT_ONCE).try_collect().await?;
+            left.clear();
+            for (items, unprocessed) in answers {
+                found.extend(items.into_iter().map(|item| (key_of(&item), item)));
+                left.extend(unprocessed);
             }
-            let unprocessed: Vec<_> =
-                output.unprocessed_keys.unwrap_or_default().into_values().flat_map(|keys| keys.keys).collect();
             // The service leaves keys out when it is throttled or the answer is too large: only the former waits.
-            if unprocessed.len() == asked {
+            if left.len() == asked {
                 pauses += 1;
                 if pauses > 5 {
                     return Err(StoreError::Throttled);
                 }
                 tokio::time::sleep(Duration::from_millis(20 << pauses)).await;
             }
-            left.extend(unprocessed);
         }
         Ok(found)
     }
 
-    fn receipt_put(&self, tenant: &TenantId, receipt: &Receipt) -> TransactWriteItem {
-        let keys::Key { pk, sk } = keys::receipt(tenant, &receipt.product, &receipt.key);
-        let item = item::written(&ReceiptItem {
-            pk,
-            sk,
-            warehouse: receipt.warehouse.clone(),
-            quantity: receipt.quantity,
-            fingerprint: receipt.fingerprint.to_string(),
-            at: receipt.at.as_millisecond(),
-        });
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        TransactWriteItem::builder().put(put.build().expect("a put has its table and item")).build()
-    }
-
-    fn header_update(&self, tenant: &TenantId, receipt: &Receipt, expression: &str) -> TransactWriteItem {
-        let key = keys::stock_header(tenant, &receipt.product, &receipt.warehouse).attributes();
-        let update = Update::builder()
-            .table_name(&*self.table)
-            .set_key(Some(key))
-            .update_expression(expression)
-            .expression_attribute_values(":quantity", number(receipt.quantity));
-        let update = match expression.contains(":one") {
-            true => update.expression_attribute_values(":one", number(1)),
-            false => update.condition_expression("attribute_exists(pk)"),
-        };
-        self.update(update.build().expect("an update has its table, key and expression"))
-    }
-
-    fn first_stripe(
-        &self,
-        tenant: &TenantId,
-        stripe: &StripeId,
-        quantity: u32,
-        price_version: PriceVersion,
-    ) -> TransactWriteItem {
-        let item = Item::from([
-            ("available".to_owned(), number(quantity)),
-            ("price_version".to_owned(), number(price_version)),
-            ("version".to_owned(), number(1)),
-        ]);
-        let item = item.into_iter().chain(keys::stripe(tenant, stripe).attributes()).collect();
-        let put = Put::builder()
-            .table_name(&*self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)");
-        TransactWriteItem::builder().put(put.build().expect("a put has its table and item")).build()
-    }
-
-    fn price_check(&self, tenant: &TenantId, product: &ProductId, price_version: PriceVersion) -> TransactWriteItem {
-        let check = ConditionCheck::builder()
-            .table_name(&*self.table)
-            .set_key(Some(keys::product(tenant, product).attributes()))
-            .condition_expression("price_version = :price_version")
-            .expression_attribute_values(":price_version", number(price_version));
-        let check = check.build().expect("a check has its table, key and condition");
-        TransactWriteItem::builder().condition_check(check).build()
-    }
-
-    fn update(&self, update: Update) -> TransactWriteItem {
-        TransactWriteItem::builder().update(update).build()
+    /// The items of one batch, and the keys that the service left out.
+    async fn batch_get_once(&self, batch: Vec<Item>, consistent: bool) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
+        let keys = KeysAndAttributes::builder().set_keys(Some(batch)).consistent_read(consistent).build();
+        let request = self
+            .client
+            .batch_get_item()
+            .request_items(&*self.table, keys.expect("a batch has keys"))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
+        self.meter.count_reads(output.consumed_capacity());
+        let unprocessed = output.unprocessed_keys.unwrap_or_default().into_values().flat_map(|keys| keys.keys);
+        Ok((output.responses.unwrap_or_default().into_values().flatten().collect(), unprocessed.collect()))
     }
 }
 
 impl StockHeader {
     /// The stripes of the warehouse's pool.
     pub fn stripe_ids(&self, product: &ProductId) -> impl Iterator<Item = StripeId> {
-        let pool = pool(product, &self.warehouse);
+        let pool = PoolId::Stock { product: product.clone(), warehouse: self.warehouse.clone() };
         (0..self.stripes).map(move |number| StripeId { pool: pool.clone(), number })
     }
-}
-
-/// The update that adds units to a stripe that exists.
-pub(crate) fn give_back_update(table: &str, tenant: &TenantId, claim: &Claim) -> Update {
-    Update::builder()
-        .table_name(table)
-        .set_key(Some(keys::stripe(tenant, &claim.stripe).attributes()))
-        .update_expression("SET available = available + :quantity, version = version + :one")
-        .condition_expression("attribute_exists(pk)")
-        .expression_attribute_values(":quantity", number(claim.quantity))
-        .expression_attribute_values(":one", number(1))
-        .build()
-        .expect("an update has its table, key and expression")
 }
 
 /// What a stripe's item says it holds.
@@ -300,23 +230,17 @@ pub(crate) fn level_of(stripe: &StripeId, item: Item) -> Result<StripeLevel, Sto
     Ok(StripeLevel { stripe: stripe.clone(), available, price_version })
 }
 
-fn pool(product: &ProductId, warehouse: &WarehouseId) -> PoolId {
-    PoolId::Stock { product: product.clone(), warehouse: warehouse.clone() }
-}
-
-fn header(item: HeaderItem) -> Result<StockHeader, StoreError> {
+fn header(item: Item) -> Result<StockHeader, StoreError> {
+    let item: HeaderItem = item::read(item)?;
+    let corrupt = |problem: String| StoreError::Corrupt { key: item.sk.clone(), problem };
     let name = item.sk.strip_prefix(keys::WAREHOUSE_PREFIX).unwrap_or_default();
-    let warehouse = WarehouseId::parse(name)
-        .map_err(|invalid| StoreError::Corrupt { key: item.sk.clone(), problem: invalid.to_string() })?;
-    Ok(StockHeader { warehouse, stripes: item.stripes, received: item.received })
-}
-
-fn known_receipt(receipt: &Receipt, earlier: Option<Item>) -> Result<Received, StoreError> {
-    let earlier: ReceiptItem = item::read(earlier.unwrap_or_default())?;
-    match Timestamp::from_millisecond(earlier.at) {
-        Ok(at) if earlier.fingerprint == receipt.fingerprint.to_string() => Ok(Received::Before(at)),
-        _ => Ok(Received::KeyReused),
-    }
+    let warehouse = WarehouseId::parse(name).map_err(|invalid| corrupt(invalid.to_string()))?;
+    let sold_out = item.sold_out_until.map(|until| {
+        let until = Timestamp::from_millisecond(until).map_err(|error| corrupt(error.to_string()))?;
+        Ok(SoldOut { until, available: item.sold_out_available })
+    });
+    let HeaderItem { stripes, received, shape, .. } = item;
+    Ok(StockHeader { warehouse, stripes, received, shape, sold_out: sold_out.transpose()? })
 }
 
 fn key_of(item: &Item) -> keys::Key {

@@ -4,14 +4,25 @@
 
 mod catalogue;
 mod cost;
+mod coupons;
 mod faults;
 mod guards;
 mod inputs;
+mod interleave;
+mod large_orders;
 mod lists;
 mod messages;
 mod openapi;
 mod orders;
+mod pools;
+mod promotions;
+mod reconciliation;
+mod reservations;
+mod sold_out;
 mod stack;
+mod stack_holds;
 mod stock;
 mod template;
+mod terms;
 mod tidy;
+mod warehouses;

@@ -15,12 +15,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const FINAL: [&str; 4] = ["paid", "payment_failed", "cancelled", "expired"];
 
 /// A shop of a test's own: its tenant.
-struct Shop {
+pub(crate) struct Shop {
     tenant: String,
 }
 
 impl Shop {
-    async fn open(product: &str, quantity: i64) -> Self {
+    pub(crate) async fn open(product: &str, quantity: i64) -> Self {
         let shop = Self { tenant: format!("t{}", uuid::Uuid::now_v7().simple()) };
         let body = json!({"name": product, "category": "all", "price": {"amount": 1999, "currency": "EUR"}});
         let put = shop.staff(Request::put(&format!("/products/{product}"), &body)).await;
@@ -36,24 +36,24 @@ impl Shop {
         sign(&claims).expect("the local key is readable")
     }
 
-    async fn staff(&self, request: Request) -> Answer {
+    pub(crate) async fn staff(&self, request: Request) -> Answer {
         request.send_to(&stack().api_url, &self.token("staff-1", "orders stock catalog staff")).await
     }
 
-    async fn customer(&self, sub: &str, request: Request) -> Answer {
+    pub(crate) async fn customer(&self, sub: &str, request: Request) -> Answer {
         request.send_to(&stack().api_url, &self.token(sub, "orders")).await
     }
 
-    async fn order(&self, sub: &str, key: &str, product: &str, quantity: i64) -> Answer {
+    pub(crate) async fn order(&self, sub: &str, key: &str, product: &str, quantity: i64) -> Answer {
         self.customer(sub, Request::post("/orders", &order_of(product, quantity)).key(key)).await
     }
 
-    async fn available(&self, product: &str) -> Value {
+    pub(crate) async fn available(&self, product: &str) -> Value {
         self.staff(Request::get(&format!("/stock/{product}"))).await.body["available"].clone()
     }
 
     /// Waits until an order is in a state.
-    async fn becomes(&self, sub: &str, id: &str, state: &str) -> Value {
+    pub(crate) async fn becomes(&self, sub: &str, id: &str, state: &str) -> Value {
         let start = Instant::now();
         loop {
             let order = self.customer(sub, Request::get(&format!("/orders/{id}"))).await.body;

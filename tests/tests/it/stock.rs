@@ -19,8 +19,8 @@ async fn stk_1_stock_is_told_by_warehouse() {
     assert_eq!(shop.order(&Who::customer("c-1"), "k", "mug", 2).await.status, 201);
     let stock = Request::get("/stock/mug").send(&shop.inventory, Some(&Who::staff())).await;
     let expected = json!({"product_id": "mug", "available": 14, "warehouses": [
-        {"warehouse": "main", "available": 9, "received": 11},
-        {"warehouse": "north", "available": 5, "received": 5},
+        {"warehouse": "main", "available": 9, "received": 11, "stripes": 1},
+        {"warehouse": "north", "available": 5, "received": 5, "stripes": 1},
     ]});
     assert_eq!(stock.body, expected);
     shop.laws_hold().await;

@@ -16,7 +16,7 @@ impl Worker {
     /// with the same key until the outcome is known, never charges twice (PAY-2); and an order that ended meanwhile
     /// lets its authorisation go (PAY-1).
     pub(crate) async fn advance_payment(&self, notice: &OrderNotice, trace: &Trace) -> Result<(), WorkError> {
-        let stored = self.store.order_read(&notice.tenant, notice.order_id).await?;
+        let stored = self.store.order_head_read(&notice.tenant, notice.order_id).await?;
         let Some(stored) = stored else { return Err(WorkError::Poison("there is no such order".to_owned())) };
         let mut order = stored.order;
         for _ in 0..STEPS_MAX {
@@ -26,7 +26,10 @@ impl Worker {
                 PaymentStep::Confirm => order.confirm_unpriced(now).ok(),
                 PaymentStep::Start => order.start_payment(now).ok(),
                 PaymentStep::Authorise(attempt) => {
-                    let outcome = self.payments.authorise(&authorisation(&order, attempt)).await?;
+                    let Some(authorisation) = authorisation(&order, attempt) else {
+                        return Err(WorkError::Poison("the order has no means of payment".to_owned()));
+                    };
+                    let outcome = self.payments.authorise(&authorisation).await?;
                     order.settle(attempt, outcome, self.clock.now())
                 }
                 PaymentStep::Void(attempt, reference) => {
@@ -45,6 +48,7 @@ impl Worker {
     }
 }
 
-fn authorisation(order: &Order, attempt: u32) -> Authorisation {
-    Authorisation { order: order.id, attempt, amount: order.total, method: order.payment.method.clone() }
+fn authorisation(order: &Order, attempt: u32) -> Option<Authorisation> {
+    let method = order.payment.method.clone()?;
+    Some(Authorisation { order: order.id, attempt, amount: order.total, method })
 }

@@ -1,12 +1,12 @@
 //! `POST /orders/{order_id}/cancel`
 
 use super::view::OrderView;
-use super::{view, visible};
+use super::{actor, view, visible};
 use crate::{App, problems};
 use axum::body::HttpBody;
 use axum::extract::{FromRequest, Path, Request, State};
 use axum::response::Response;
-use holdfast_domain::order::{Actor, Order, OrderState};
+use holdfast_domain::order::OrderState;
 use holdfast_domain::text;
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope};
@@ -61,7 +61,10 @@ pub async fn cancel(
                 scope.notes.outcome("cancelled");
                 return Ok(view::answer(StatusCode::OK, &change.order));
             }
-            Ok(Changed::Stale(current)) => order = current.order,
+            Ok(Changed::Stale(current)) => {
+                order = current.order;
+                store.order_lines_read(&mut order).await?;
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -75,13 +78,4 @@ async fn reason(request: Request) -> Result<Option<String>, Problem> {
     };
     let checked = body.reason.map(|reason| text::checked("reason", REASON_MAX, reason)).transpose();
     checked.map_err(|invalid| Problem::invalid(vec![invalid]))
-}
-
-/// Staff who cancel an order of their own do so as the customer.
-fn actor(scope: &Scope, order: &Order) -> Actor {
-    let id = scope.caller.customer.id.clone();
-    match order.customer == id {
-        true => Actor::Customer(id),
-        false => Actor::Staff(id),
-    }
 }

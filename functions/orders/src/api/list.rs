@@ -8,7 +8,8 @@ use holdfast_domain::invalid::Invalid;
 use holdfast_domain::order::{Order, OrderState};
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Params, Problem, Right, Scope};
-use holdfast_store::ListRange;
+use holdfast_store::keys::order_position;
+use holdfast_store::{ListRange, Page, Store};
 use http::Uri;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
@@ -18,6 +19,10 @@ use std::sync::Arc;
 pub const LIMIT_MAX: usize = 100;
 /// The orders of a page unless asked otherwise.
 pub const LIMIT_DEFAULT: usize = 20;
+
+/// A page ends with the order that takes it beyond so many lines: some 2 MB at 130 bytes a line. A response has at most
+/// 6 MB (AWS Lambda, invocation payload).
+const PAGE_LINES_MAX: usize = 15_000;
 
 /// How far back a tenant's list goes without `from`.
 const STAFF_RANGE: SignedDuration = SignedDuration::from_hours(24 * 7);
@@ -76,7 +81,7 @@ pub async fn list(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Result
     let to =
         to.unwrap_or_else(|| app.clock.now().saturating_add(SignedDuration::from_secs(1)).unwrap_or(Timestamp::MAX));
     let store = app.store.metered(Arc::clone(&scope.meter));
-    let page = match &owner {
+    let mut page = match &owner {
         Some(owner) => {
             let range = ListRange { from: from.unwrap_or(Timestamp::UNIX_EPOCH), to, state, limit, after };
             store.orders_of_customer(&caller.tenant, owner, &range).await?
@@ -87,9 +92,35 @@ pub async fn list(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Result
             store.orders_of_tenant(&caller.tenant, &range).await?
         }
     };
+    // Lines that are kept apart are read only if they are wanted: a query for each large order of the page.
+    let wants_lines = fields.as_ref().is_none_or(|fields| fields.iter().any(|field| field == "lines"));
+    if wants_lines {
+        add_lines(&store, &mut page).await?;
+    }
     let orders: Vec<_> = page.orders.iter().map(|stored| projected(&stored.order, fields.as_deref())).collect();
     let next = page.next.map(|position| app.settings.cursor_key.seal(&name, &position));
     Ok(axum::Json(json!({"orders": orders, "next_cursor": next})))
+}
+
+/// Adds the lines that are kept apart. A page that has enough of them ends early, so that it stays within what a response
+/// may hold.
+async fn add_lines(store: &Store, page: &mut Page) -> Result<(), Problem> {
+    let mut lines = 0;
+    let mut end = None;
+    let last = page.orders.len().saturating_sub(1);
+    for (index, stored) in page.orders.iter_mut().enumerate() {
+        store.order_lines_read(&mut stored.order).await?;
+        lines += stored.order.lines.len();
+        if lines > PAGE_LINES_MAX && index < last {
+            end = Some((index + 1, order_position(stored.order.placed_at, stored.order.id)));
+            break;
+        }
+    }
+    if let Some((count, position)) = end {
+        page.orders.truncate(count);
+        page.next = Some(position);
+    }
+    Ok(())
 }
 
 /// An instant with its offset, or a date, which begins at midnight UTC (ORD-12).

@@ -1,23 +1,43 @@
 //! The handlers, and what orders look like from outside.
 
 pub mod cancel;
+mod lines;
 pub mod list;
 pub mod place;
 pub mod read;
+pub mod reservation;
+pub mod reserve;
 pub mod view;
 
 use holdfast_domain::ids::OrderId;
-use holdfast_domain::order::Order;
+use holdfast_domain::invalid::Invalid;
+use holdfast_domain::order::{Actor, Order};
 use holdfast_runtime::http::{Caller, Problem, Right, Scope};
 use holdfast_store::Store;
 
-/// An order that the caller may see.
+/// An order that the caller may see, with all its lines. A reservation, or an attempt to place an order, is none.
 ///
 /// # Errors
 /// 404 for an order that does not exist, is somebody else's, or another tenant's; the last is counted (SEC-1).
 async fn visible(store: &Store, scope: &Scope, order_id: &str) -> Result<Order, Problem> {
-    let caller = &scope.caller;
     let id = OrderId::parse(order_id).map_err(|invalid| Problem::invalid(vec![invalid]))?;
+    let found = owned(store, scope, id).await?.filter(Order::was_placed);
+    found.ok_or_else(|| Problem::not_found("order"))
+}
+
+/// A reservation that the caller may see, whatever became of it.
+///
+/// # Errors
+/// As [`visible`].
+async fn visible_reservation(store: &Store, scope: &Scope, id: &str) -> Result<Order, Problem> {
+    let named = |_| Problem::invalid(vec![Invalid::new("reservation_id", "must be a UUID")]);
+    let id = OrderId::parse(id).map_err(named)?;
+    let found = owned(store, scope, id).await?.filter(Order::was_reserved);
+    found.ok_or_else(|| Problem::not_found("reservation"))
+}
+
+async fn owned(store: &Store, scope: &Scope, id: OrderId) -> Result<Option<Order>, Problem> {
+    let caller = &scope.caller;
     scope.notes.order(id);
     if !id.may_be_of(&caller.tenant) {
         tracing::warn!(
@@ -26,11 +46,19 @@ async fn visible(store: &Store, scope: &Scope, order_id: &str) -> Result<Order, 
             correlation_id = scope.trace.correlation_id,
             "cross_tenant_refused"
         );
-        return Err(Problem::not_found("order"));
+        return Ok(None);
     }
     let stored = store.order_read(&caller.tenant, id).await?;
-    let order = stored.map(|stored| stored.order).filter(|order| may_see(caller, order));
-    order.ok_or_else(|| Problem::not_found("order"))
+    Ok(stored.map(|stored| stored.order).filter(|order| may_see(caller, order)))
+}
+
+/// Who acts on an order. Staff who act on one of their own do so as the customer.
+fn actor(scope: &Scope, order: &Order) -> Actor {
+    let id = scope.caller.customer.id.clone();
+    match order.customer == id {
+        true => Actor::Customer(id),
+        false => Actor::Staff(id),
+    }
 }
 
 fn may_see(caller: &Caller, order: &Order) -> bool {

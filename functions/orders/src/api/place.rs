@@ -1,15 +1,16 @@
 //! `POST /orders`
 
+use super::lines::{self, LineBody};
 use super::view::{self, OrderView};
 use crate::placing::Placed;
 use crate::{App, problems};
 use axum::extract::State;
 use axum::response::Response;
 use holdfast_domain::address::Address;
-use holdfast_domain::ids::{Fingerprint, OrderId, ProductId};
+use holdfast_domain::ids::{CouponCode, Fingerprint, OrderId};
 use holdfast_domain::invalid::{Invalid, Problems};
-use holdfast_domain::money::{Currency, Money};
-use holdfast_domain::order::{LINES_MAX, PlaceOrder, Quantity, RequestedLine};
+use holdfast_domain::money::Currency;
+use holdfast_domain::order::{LINES_MAX, PlaceOrder, Purpose};
 use holdfast_domain::payment::PaymentMethod;
 use holdfast_runtime::http::schemas::{AddressSchema, ProblemSchema};
 use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
@@ -19,19 +20,24 @@ use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Says that the answer is that of an earlier request, as Stripe names it.
-const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(super) const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The body. Its canonical form, with the fields in this order, is what a key is bound to.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PlaceOrder)]
 pub struct PlaceBody {
-    /// ISO 4217; that of all prices.
+    /// ISO 4217: what the order is paid in. Lines priced in another currency are converted at the shop's rate, each
+    /// line's total once, rounded half to even.
     #[schema(example = "EUR")]
     currency: String,
     /// What is wanted.
-    #[schema(min_items = 1, max_items = 99)]
+    #[schema(min_items = 1, max_items = 5_000)]
     lines: Vec<LineBody>,
+    /// The code of a coupon to redeem. Its discount is dealt to the lines that it is good for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 32)]
+    coupon: Option<String>,
     /// Where it goes.
     #[schema(value_type = AddressSchema)]
     shipping_address: Address,
@@ -40,32 +46,18 @@ pub struct PlaceBody {
     payment_method: String,
 }
 
-#[derive(Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = RequestedLine)]
-struct LineBody {
-    /// What.
-    #[schema(max_length = 64, example = "mug")]
-    product_id: String,
-    /// How many.
-    #[schema(minimum = 1, maximum = 10_000)]
-    quantity: i64,
-    /// The price of one that the buyer saw, in minor units: another one refuses the order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    unit_price: Option<i64>,
-}
-
 /// Places an order: 201 with the order, or 200 with the order that an earlier request with the same key placed.
 ///
-/// Stock is claimed in the same transaction; the order waits to be paid until `expires_at`.
+/// Stock, the coupon's use and allowances of limited products are claimed with the order, all or nothing; the order
+/// waits to be paid until `expires_at`.
 #[utoipa::path(post, path = "/orders", operation_id = "placeOrder", tag = "orders", security(("jwt" = ["orders"])), request_body = PlaceBody,
     params(("Idempotency-Key" = String, Header, description = "The caller's name for this order, the same on every retry")),
     responses(
         (status = 201, description = "Placed", body = OrderView),
         (status = 200, description = "Placed before, by a request with this key", body = OrderView),
         (status = 400, description = "invalid-request, idempotency-key-missing", body = ProblemSchema),
-        (status = 409, description = "out-of-stock, price-changed", body = ProblemSchema),
-        (status = 422, description = "idempotency-key-reused, unknown-product, currency-differs, too-many-lines", body = ProblemSchema),
+        (status = 409, description = "out-of-stock, price-changed, rate-unavailable, coupon-not-applicable, limit-reached, order-in-progress", body = ProblemSchema),
+        (status = 422, description = "idempotency-key-reused, unknown-product, unknown-coupon, too-many-lines", body = ProblemSchema),
         (status = 503, description = "busy, unavailable: repeat with the same key", body = ProblemSchema),
     ))]
 pub async fn place(
@@ -79,11 +71,11 @@ pub async fn place(
     let order_id = OrderId::derive(&scope.caller.tenant, &scope.caller.customer.id, &key);
     scope.notes.order(order_id);
     if body.lines.len() > LINES_MAX {
-        return Err(problems::too_many_lines());
+        return Err(problems::too_many_lines(LINES_MAX));
     }
     let request = checked(body, &scope, order_id).map_err(Problem::invalid)?;
     let store = app.store.metered(Arc::clone(&scope.meter));
-    let (status, order) = match app.place(&store, &request, &scope.trace).await? {
+    let (status, order) = match app.place(&store, &request, app.settings.expires_in, &scope.trace).await? {
         Placed::New(order) => (StatusCode::CREATED, order),
         Placed::Before(order) => (StatusCode::OK, order),
     };
@@ -107,22 +99,8 @@ fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrd
     let canonical = serde_json::to_vec(&body).expect("a body that was read can be written");
     let mut problems = Problems::new();
     let currency = problems.keep("", Currency::parse(&body.currency));
-    if body.lines.is_empty() {
-        problems.push(Invalid::new("lines", "must not be empty"));
-    }
-    let mut lines = Vec::with_capacity(body.lines.len());
-    for (index, line) in body.lines.into_iter().enumerate() {
-        let parent = format!("lines[{index}]");
-        let product = problems.keep(&parent, ProductId::parse(line.product_id));
-        let quantity = problems.keep(&parent, Quantity::new(line.quantity));
-        let shown_price = line.unit_price.filter(|_| currency.is_some()).and_then(|amount| {
-            let shown = Money::new(amount, currency?).map_err(|invalid| Invalid::new("unit_price", invalid.problem));
-            problems.keep(&parent, shown).map(Money::amount)
-        });
-        if let (Some(product), Some(quantity)) = (product, quantity) {
-            lines.push(RequestedLine { product, quantity, shown_price });
-        }
-    }
+    let lines = lines::checked(body.lines, &mut problems);
+    let coupon = problems.keep("", body.coupon.map(coupon_code).transpose()).flatten();
     let payment_method = problems.keep("", PaymentMethod::parse(body.payment_method));
     let address = match body.shipping_address.checked() {
         Ok(address) => Some(address),
@@ -131,15 +109,19 @@ fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrd
             None
         }
     };
-    let request = currency.zip(payment_method).zip(address).map(|((currency, payment_method), address)| PlaceOrder {
+    let request = currency.zip(payment_method).zip(address).map(|((currency, method), address)| PlaceOrder {
         tenant: scope.caller.tenant.clone(),
         customer: scope.caller.customer.clone(),
         order_id,
         fingerprint: Fingerprint::of(&canonical),
-        currency,
+        currency: Some(currency),
         lines,
-        address,
-        payment_method,
+        coupon,
+        purpose: Purpose::Order { address, method },
     });
     problems.finish(request)
+}
+
+fn coupon_code(code: String) -> Result<CouponCode, Invalid> {
+    CouponCode::parse(code).map_err(|invalid| Invalid::new("coupon", invalid.problem))
 }

@@ -3,10 +3,11 @@
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::address::Address;
 use holdfast_domain::event::EventKind;
-use holdfast_domain::ids::{CustomerId, OrderId, ProductId, WarehouseId};
+use holdfast_domain::ids::{CouponCode, CustomerId, OrderId, ProductId, WarehouseId};
 use holdfast_domain::money::Money;
 use holdfast_domain::order::{Line, Order, OrderState};
 use holdfast_domain::payment::PaymentStatus;
+use holdfast_domain::terms::rate::Rate;
 use holdfast_runtime::http::schemas::{AddressSchema, MoneySchema};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
@@ -28,14 +29,20 @@ pub struct OrderView {
     /// Who ordered.
     #[schema(value_type = String)]
     customer: CustomerId,
-    /// The sum of the lines.
+    /// The sum of the lines, less the discount.
     #[schema(value_type = MoneySchema)]
     total: Money,
     /// What was ordered.
     lines: Vec<LineView>,
+    /// What a coupon takes off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<DiscountView>,
+    /// The rates at which prices in other currencies were converted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rates: Vec<RateView>,
     /// Where it goes.
     #[schema(value_type = AddressSchema)]
-    shipping_address: Address,
+    shipping_address: Option<Address>,
     /// How it is paid.
     payment: PaymentView,
     /// When it was placed.
@@ -47,13 +54,15 @@ pub struct OrderView {
 }
 
 /// The names of the members of [`OrderView`], for the `fields` parameter of lists.
-pub const FIELDS: [&str; 11] = [
+pub const FIELDS: [&str; 13] = [
     "order_id",
     "state",
     "version",
     "customer",
     "total",
     "lines",
+    "discount",
+    "rates",
     "shipping_address",
     "payment",
     "placed_at",
@@ -61,18 +70,53 @@ pub const FIELDS: [&str; 11] = [
     "history",
 ];
 
+/// A line of an order or a reservation.
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderLine)]
-struct LineView {
+pub struct LineView {
     /// What.
     #[schema(value_type = String)]
     product_id: ProductId,
     /// How many.
     quantity: u32,
-    /// The price of one when the order was placed, in minor units.
+    /// The price of one when the stock was claimed, in minor units of `currency`, or of the order's without it.
     unit_price: i64,
+    /// The currency of the price, if it is another than the order's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'static str>,
+    /// The price of all, in minor units of the order's currency: converted once, rounded half to even.
+    total: i64,
+    /// What the coupon takes off the total.
+    #[serde(skip_serializing_if = "is_zero")]
+    discount: i64,
     /// Where the units come from.
     from: Vec<SourceView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Discount)]
+struct DiscountView {
+    /// The code of the coupon.
+    #[schema(value_type = String)]
+    coupon: CouponCode,
+    /// In minor units of the order's currency.
+    amount: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderRate)]
+struct RateView {
+    /// ISO 4217.
+    from: &'static str,
+    /// ISO 4217.
+    to: &'static str,
+    /// How much of `to` one of `from` is worth.
+    #[schema(example = "1.0842")]
+    rate: String,
+    /// Who says so.
+    source: String,
+    /// When it was so.
+    as_of: Timestamp,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -89,7 +133,8 @@ struct SourceView {
 #[schema(as = Payment)]
 struct PaymentView {
     /// The provider's token.
-    method: String,
+    #[schema(value_type = String)]
+    method: Option<String>,
     /// `none`, `pending`, `started`, `authorised`, `declined` or `voided`.
     status: &'static str,
     /// The provider's reason for a decline.
@@ -127,7 +172,12 @@ impl From<&Order> for OrderView {
             version: order.version,
             customer: order.customer.clone(),
             total: order.total,
-            lines: order.lines.iter().map(line).collect(),
+            lines: order.lines.iter().map(LineView::from).collect(),
+            discount: order
+                .discount
+                .as_ref()
+                .map(|discount| DiscountView { coupon: discount.coupon.clone(), amount: discount.amount.amount() }),
+            rates: order.rates.iter().map(RateView::from).collect(),
             shipping_address: order.address.clone(),
             payment: payment(order),
             placed_at: order.placed_at,
@@ -137,20 +187,42 @@ impl From<&Order> for OrderView {
     }
 }
 
-/// A line; its units are told by warehouse, since stripes are nobody's business outside.
-fn line(line: &Line) -> LineView {
-    let mut from: Vec<SourceView> = Vec::new();
-    for source in &line.from {
-        match from.iter_mut().find(|view| view.warehouse == source.warehouse) {
-            Some(view) => view.quantity += source.quantity,
-            None => from.push(SourceView { warehouse: source.warehouse.clone(), quantity: source.quantity }),
+fn is_zero(amount: &i64) -> bool {
+    *amount == 0
+}
+
+impl From<&Rate> for RateView {
+    fn from(rate: &Rate) -> Self {
+        Self {
+            from: rate.from.code(),
+            to: rate.to.code(),
+            rate: rate.value.to_string(),
+            source: rate.source.clone(),
+            as_of: rate.as_of,
         }
     }
-    LineView {
-        product_id: line.product.clone(),
-        quantity: line.quantity.units(),
-        unit_price: line.unit_price.amount(),
-        from,
+}
+
+/// A line's units are told by warehouse, since stripes are nobody's business outside.
+impl From<&Line> for LineView {
+    fn from(line: &Line) -> Self {
+        let mut from: Vec<SourceView> = Vec::new();
+        for source in &line.from {
+            match from.iter_mut().find(|view| view.warehouse == source.warehouse) {
+                Some(view) => view.quantity += source.quantity,
+                None => from.push(SourceView { warehouse: source.warehouse.clone(), quantity: source.quantity }),
+            }
+        }
+        let foreign = line.unit_price.currency() != line.total.currency();
+        Self {
+            product_id: line.product.clone(),
+            quantity: line.quantity.units(),
+            unit_price: line.unit_price.amount(),
+            currency: foreign.then(|| line.unit_price.currency().code()),
+            total: line.total.amount(),
+            discount: line.discount.amount(),
+            from,
+        }
     }
 }
 
@@ -163,7 +235,7 @@ fn payment(order: &Order) -> PaymentView {
         PaymentStatus::Declined { code, .. } => ("declined", Some(code.0.clone())),
         PaymentStatus::Voided { .. } => ("voided", None),
     };
-    PaymentView { method: order.payment.method.as_str().to_owned(), status, decline }
+    PaymentView { method: order.payment.method.as_ref().map(|method| method.as_str().to_owned()), status, decline }
 }
 
 /// The entity tag of an order: its version.

@@ -1,10 +1,14 @@
 //! `cargo dev bench`: measurements, each printed as a table or as one JSON object.
 
+mod hot_product;
+mod optimised;
 mod orders;
+mod reconcile;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use comfy_table::{CellAlignment, Table, presets};
 
 /// What to measure.
 #[derive(Debug, Args)]
@@ -17,6 +21,10 @@ pub struct BenchArgs {
 enum What {
     /// The order path: calls, units and time of placing an order, size and memory of every function
     Orders(orders::OrdersArgs),
+    /// One product in high demand: the claiming code against a model of the table, on virtual time
+    HotProduct(hot_product::HotProductArgs),
+    /// A pass of reconciliation over shops of growing size: time, units and memory
+    Reconcile(reconcile::ReconcileArgs),
 }
 
 /// Runs a measurement.
@@ -26,5 +34,16 @@ enum What {
 pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Orders(args) => orders::run(args).await,
+        What::HotProduct(args) => hot_product::run(args).await,
+        What::Reconcile(args) => reconcile::run(args).await,
     }
+}
+
+/// A table whose first column is text and whose others are numbers.
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(header);
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table
 }

@@ -1,6 +1,9 @@
 //! What the table holds, read item by item from its raw attributes: no type of the code under test has a say in it.
 
+mod items;
+
 use crate::engines::aws::{JsonService, ServiceError};
+use items::{number, order, part, text};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -30,6 +33,47 @@ pub struct Stock {
     pub sold: i64,
 }
 
+/// The uses of a coupon.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coupon {
+    /// What its header says there were in all.
+    pub uses: i64,
+    /// The sum over its stripes.
+    pub available: i64,
+    /// What is left in its emptiest stripe.
+    pub lowest: i64,
+    /// Claimed by orders that keep theirs.
+    pub kept: i64,
+}
+
+/// A customer's allowance of something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// What its item says is used.
+    pub used: i64,
+    /// Claimed by orders that keep theirs.
+    pub kept: i64,
+}
+
+/// A part of a large order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct PartFacts {
+    order: String,
+    attempt: String,
+    state: String,
+    lines: Vec<LineFacts>,
+    claims: Vec<ClaimFacts>,
+}
+
+/// A claim that no line makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimFacts {
+    /// What is claimed from: a coupon's code, or an allowance's key.
+    pub pool: String,
+    /// How many.
+    pub quantity: i64,
+}
+
 /// An order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderFacts {
@@ -45,8 +89,16 @@ pub struct OrderFacts {
     pub currency: String,
     /// Its total, in minor units.
     pub total: i64,
-    /// Its lines.
+    /// What a coupon takes off, in minor units.
+    pub discount: i64,
+    /// Its lines, also those that are kept in parts.
     pub lines: Vec<LineFacts>,
+    /// Its further claims.
+    pub claims: Vec<ClaimFacts>,
+    /// The attempt whose parts it consists of, if it is kept in parts.
+    pub attempt: Option<i64>,
+    /// Whether its parts, if it has any, are all still held.
+    pub whole: bool,
     /// How far its payment got.
     pub payment: String,
     /// What happened to it, oldest first.
@@ -62,6 +114,10 @@ pub struct LineFacts {
     pub quantity: i64,
     /// The price of one, in minor units.
     pub price: i64,
+    /// The price of all in the order's currency, if it had to be converted.
+    pub converted: Option<i64>,
+    /// What a coupon takes off it.
+    pub discount: i64,
     /// The units claimed from stripes.
     pub claimed: i64,
 }
@@ -71,8 +127,14 @@ pub struct LineFacts {
 pub struct Evidence {
     /// The stock of every product.
     pub stock: BTreeMap<ProductKey, Stock>,
-    /// Every order.
+    /// Every order and reservation, and every attempt to place one.
     pub orders: Vec<OrderFacts>,
+    /// The coupons, by tenant and code.
+    pub coupons: BTreeMap<(String, String), Coupon>,
+    /// The allowances, by tenant and key.
+    pub allowances: BTreeMap<(String, String), Allowance>,
+    /// Parts whose claims are still held, although no order keeps them.
+    pub stray_parts: Vec<String>,
     /// Keys of the outbox's entries.
     pub outbox: Vec<String>,
 }
@@ -92,7 +154,12 @@ impl std::fmt::Display for ProductKey {
 impl OrderFacts {
     /// Whether its units are kept from others.
     pub fn keeps_stock(&self) -> bool {
-        self.state == "placed" || self.state == "paid"
+        matches!(self.state.as_str(), "placed" | "paid" | "reserved" | "placing")
+    }
+
+    /// Whether it was placed at some time: what never was is no order.
+    pub fn was_placed(&self) -> bool {
+        self.history.iter().any(|entry| entry == "placed")
     }
 }
 
@@ -119,20 +186,26 @@ impl Evidence {
     /// What these raw items say.
     pub fn of<'a>(items: impl IntoIterator<Item = &'a Value>) -> Self {
         let mut evidence = Self::default();
-        items.into_iter().for_each(|item| evidence.add(item));
+        let mut parts = Vec::new();
+        items.into_iter().for_each(|item| evidence.add(item, &mut parts));
+        evidence.add_parts(parts);
         evidence.count_claims();
         evidence
     }
 
-    fn add(&mut self, item: &Value) {
+    fn add(&mut self, item: &Value, parts: &mut Vec<(String, PartFacts)>) {
         let (pk, sk) = (text(item, "pk"), text(item, "sk"));
         if pk.starts_with("outbox#") {
             self.outbox.push(format!("{pk}/{sk}"));
             return;
         }
         let Some((tenant, key)) = pk.split_once('#') else { return };
-        if let Some(id) = key.strip_prefix("order#").filter(|_| sk == "order") {
-            self.orders.push(order(tenant, id, item));
+        if let Some(id) = key.strip_prefix("order#") {
+            match sk.strip_prefix("lines#").and_then(|rest| rest.split_once('#')) {
+                Some((attempt, _)) => parts.push((tenant.to_owned(), part(id, attempt, item))),
+                None if sk == "order" => self.orders.push(order(tenant, id, item)),
+                None => {}
+            }
         } else if let Some(product) = key.strip_prefix("stock#") {
             let stock = self.stock.entry(ProductKey::new(tenant, product)).or_default();
             match sk.split_once('#') {
@@ -140,18 +213,67 @@ impl Evidence {
                 Some(("warehouse", _)) => stock.received += number(item, "received"),
                 _ => {}
             }
-        } else if let Some(stripe) = key.strip_prefix("pool#stock#") {
+        } else if let Some(code) = key.strip_prefix("coupon#").filter(|_| sk == "pool") {
+            self.coupon(tenant, code).uses += number(item, "received");
+        } else if let Some((kind, stripe)) = key.strip_prefix("pool#").and_then(|pool| pool.split_once('#')) {
             let pool = stripe.rsplit_once('#').map_or(stripe, |(pool, _)| pool);
-            let product = pool.rsplit_once('@').map_or(pool, |(product, _)| product);
-            let stock = self.stock.entry(ProductKey::new(tenant, product)).or_default();
-            let available = number(item, "available");
-            stock.available += available;
-            stock.lowest = stock.lowest.min(available);
+            self.add_stripe(tenant, kind, pool, item);
         }
     }
 
+    fn add_stripe(&mut self, tenant: &str, kind: &str, pool: &str, item: &Value) {
+        match kind {
+            "stock" => {
+                let product = pool.rsplit_once('@').map_or(pool, |(product, _)| product);
+                let stock = self.stock.entry(ProductKey::new(tenant, product)).or_default();
+                let available = number(item, "available");
+                stock.available += available;
+                stock.lowest = stock.lowest.min(available);
+            }
+            "coupon" => {
+                let available = number(item, "available");
+                let coupon = self.coupon(tenant, pool);
+                coupon.available += available;
+                coupon.lowest = coupon.lowest.min(available);
+            }
+            "allowance" => self.allowance(tenant, &format!("allowance#{pool}")).used += number(item, "used"),
+            _ => {}
+        }
+    }
+
+    fn coupon(&mut self, tenant: &str, code: &str) -> &mut Coupon {
+        self.coupons.entry((tenant.to_owned(), code.to_owned())).or_default()
+    }
+
+    fn allowance(&mut self, tenant: &str, key: &str) -> &mut Allowance {
+        self.allowances.entry((tenant.to_owned(), key.to_owned())).or_default()
+    }
+
+    /// Gives orders the lines of their parts. A part that is held counts as held whatever its order says.
+    fn add_parts(&mut self, mut parts: Vec<(String, PartFacts)>) {
+        for order in &mut self.orders {
+            let Some(attempt) = order.attempt else { continue };
+            let own = |(tenant, part): &(String, PartFacts)| {
+                *tenant == order.tenant && part.order == order.id && part.attempt.parse() == Ok(attempt)
+            };
+            let (mine, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(own);
+            parts = others;
+            order.whole = mine.iter().all(|(_, part)| part.state == "held");
+            for (_, part) in mine {
+                if part.state == "held" && !order.keeps_stock() {
+                    self.stray_parts.push(format!("{} of order {}", part.attempt, part.order));
+                }
+                order.lines.extend(part.lines);
+                order.claims.extend(part.claims);
+            }
+        }
+        let stray = parts.into_iter().filter(|(_, part)| part.state == "held");
+        self.stray_parts.extend(stray.map(|(_, part)| format!("{} of order {}", part.attempt, part.order)));
+    }
+
     fn count_claims(&mut self) {
-        for order in self.orders.iter().filter(|order| order.keeps_stock()) {
+        let orders = std::mem::take(&mut self.orders);
+        for order in orders.iter().filter(|order| order.keeps_stock()) {
             for line in &order.lines {
                 let stock = self.stock.entry(ProductKey::new(&order.tenant, &line.product)).or_default();
                 match order.state == "paid" {
@@ -159,36 +281,13 @@ impl Evidence {
                     false => stock.held += line.claimed,
                 }
             }
+            for claim in &order.claims {
+                match claim.pool.strip_prefix("coupon#") {
+                    Some(code) => self.coupon(&order.tenant, code).kept += claim.quantity,
+                    None => self.allowance(&order.tenant, &claim.pool).kept += claim.quantity,
+                }
+            }
         }
+        self.orders = orders;
     }
-}
-
-fn order(tenant: &str, id: &str, item: &Value) -> OrderFacts {
-    let entries = |name: &str| item[name]["L"].as_array().into_iter().flatten().map(|entry| &entry["M"]);
-    let line = |line: &Value| LineFacts {
-        product: text(line, "product").to_owned(),
-        quantity: number(line, "quantity"),
-        price: number(line, "price"),
-        claimed: line["from"]["L"].as_array().into_iter().flatten().map(|from| number(&from["M"], "quantity")).sum(),
-    };
-    OrderFacts {
-        tenant: tenant.to_owned(),
-        id: id.to_owned(),
-        state: text(item, "state").to_owned(),
-        version: number(item, "version"),
-        currency: text(item, "currency").to_owned(),
-        total: number(item, "total"),
-        lines: entries("lines").map(line).collect(),
-        payment: text(&item["payment"]["M"], "status").to_owned(),
-        history: entries("history").map(|entry| text(entry, "type").to_owned()).collect(),
-    }
-}
-
-fn text<'a>(item: &'a Value, name: &str) -> &'a str {
-    item[name]["S"].as_str().unwrap_or_default()
-}
-
-/// A number that is missing or not whole reads as one that breaks every law it takes part in.
-fn number(item: &Value, name: &str) -> i64 {
-    item[name]["N"].as_str().and_then(|digits| digits.parse().ok()).unwrap_or(i64::from(i32::MIN))
 }

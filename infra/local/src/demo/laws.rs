@@ -1,7 +1,7 @@
 //! The laws that hold whatever happened, recomputed from the table's raw items, the queues, the deliveries and the
 //! answers that callers got.
 
-use super::evidence::{Evidence, OrderFacts};
+use super::evidence::{Evidence, LineFacts, OrderFacts};
 use super::payments::Payment;
 use super::plan::Plan;
 use serde::Serialize;
@@ -79,6 +79,9 @@ pub fn of_table(evidence: &Evidence) -> Vec<Law> {
         claims_match_lines(evidence),
         totals_exact(evidence),
         histories_complete(evidence),
+        parts_settled(evidence),
+        coupons_balance(evidence),
+        allowances_balance(evidence),
     ]
 }
 
@@ -131,7 +134,7 @@ fn claims_match_lines(evidence: &Evidence) -> Law {
     let breach = evidence.orders.iter().find_map(|order| {
         let unlike = order.lines.iter().find(|line| line.claimed != line.quantity || line.quantity < 1);
         let unlike = unlike.map(|line| format!("{} of {}, but {} claimed", line.quantity, line.product, line.claimed));
-        let empty = order.lines.is_empty().then(|| "it has no line".to_owned());
+        let empty = (order.lines.is_empty() && order.was_placed()).then(|| "it has no line".to_owned());
         unlike.or(empty).map(|problem| format!("order {}: {problem}", order.id))
     });
     let lines: usize = evidence.orders.iter().map(|order| order.lines.len()).sum();
@@ -140,19 +143,29 @@ fn claims_match_lines(evidence: &Evidence) -> Law {
 
 fn totals_exact(evidence: &Evidence) -> Law {
     let breach = evidence.orders.iter().find_map(|order| {
-        let sum: i128 = order.lines.iter().map(|line| i128::from(line.quantity) * i128::from(line.price)).sum();
-        (sum != i128::from(order.total))
+        let line_total = |line: &LineFacts| match line.converted {
+            Some(total) => i128::from(total),
+            None => i128::from(line.quantity) * i128::from(line.price),
+        };
+        let discount: i64 = order.lines.iter().map(|line| line.discount).sum();
+        let sum: i128 = order.lines.iter().map(line_total).sum::<i128>() - i128::from(discount);
+        let exact = sum == i128::from(order.total) && discount == order.discount;
+        // What never was placed may lack parts.
+        (!exact && (order.was_placed() || order.attempt.is_none()))
             .then(|| format!("order {}: total {}, but lines of {sum}", order.id, order.total))
     });
     law("totals_exact", breach, format!("{} orders", evidence.orders.len()))
 }
 
-/// Every version has its entry in the history, which begins with the placing and leads to the state.
+/// Every version has its entry in the history, which begins with the placing, or what came before it, and leads to the
+/// state.
 fn histories_complete(evidence: &Evidence) -> Law {
-    const STATES: [&str; 5] = ["placed", "paid", "payment_failed", "cancelled", "expired"];
+    const STATES: [&str; 9] =
+        ["reserved", "released", "placing", "aborted", "placed", "paid", "payment_failed", "cancelled", "expired"];
+    const BEGINNINGS: [&str; 3] = ["placed", "reserved", "placing"];
     let breach = evidence.orders.iter().find_map(|order| {
         let led_to = order.history.iter().rfind(|entry| STATES.contains(&entry.as_str()));
-        let begun = order.history.first().is_some_and(|entry| entry == "placed");
+        let begun = order.history.first().is_some_and(|entry| BEGINNINGS.contains(&entry.as_str()));
         let complete = order.history.len() as i64 == order.version && begun && led_to == Some(&order.state);
         let (id, state, version, history) = (&order.id, &order.state, order.version, order.history.join(", "));
         (!complete).then(|| format!("order {id}: {state} at version {version}, but its history is: {history}"))
@@ -160,8 +173,35 @@ fn histories_complete(evidence: &Evidence) -> Law {
     law("histories_complete", breach, format!("{} changes", events(evidence)))
 }
 
+/// A large order that keeps its stock has all its parts, and one that does not has given all of them back.
+fn parts_settled(evidence: &Evidence) -> Law {
+    let stray = evidence.stray_parts.first().map(|part| format!("part {part} is held for nobody"));
+    let torn = evidence.orders.iter().find(|order| matches!(order.state.as_str(), "placed" | "paid") && !order.whole);
+    let torn = torn.map(|order| format!("order {} is {}, but a part of it is not held", order.id, order.state));
+    let parted = evidence.orders.iter().filter(|order| order.attempt.is_some()).count();
+    law("parts_settled", stray.or(torn), format!("{parted} orders in parts"))
+}
+
+fn coupons_balance(evidence: &Evidence) -> Law {
+    let breach = evidence.coupons.iter().find_map(|((tenant, code), coupon)| {
+        let balanced = coupon.uses == coupon.available + coupon.kept && coupon.lowest >= 0;
+        let (uses, available, kept) = (coupon.uses, coupon.available, coupon.kept);
+        (!balanced).then(|| format!("coupon {code} of {tenant}: {uses} uses, but available {available} + kept {kept}"))
+    });
+    law("coupons_balance", breach, format!("{} coupons", evidence.coupons.len()))
+}
+
+fn allowances_balance(evidence: &Evidence) -> Law {
+    let breach = evidence.allowances.iter().find_map(|((tenant, key), allowance)| {
+        let (used, kept) = (allowance.used, allowance.kept);
+        (used != kept).then(|| format!("{key} of {tenant}: {used} used, but {kept} kept by orders"))
+    });
+    law("allowances_balance", breach, format!("{} allowances", evidence.allowances.len()))
+}
+
 fn orders_settled(evidence: &Evidence) -> Law {
-    let waiting = evidence.orders.iter().find(|order| order.state == "placed");
+    let waiting =
+        evidence.orders.iter().find(|order| matches!(order.state.as_str(), "placed" | "placing" | "reserved"));
     let breach = waiting.map(|order| format!("order {} is neither paid nor ended", order.id));
     law("orders_settled", breach, format!("{} orders", evidence.orders.len()))
 }

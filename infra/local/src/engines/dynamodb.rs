@@ -15,6 +15,7 @@ const TTL_SWEEP: Duration = Duration::from_secs(5);
 /// A running engine. It stops when it is dropped.
 pub struct DynamoDb {
     url: String,
+    database: Database,
     stop: Option<oneshot::Sender<()>>,
     server: Option<std::thread::JoinHandle<()>>,
 }
@@ -28,6 +29,7 @@ impl DynamoDb {
         let database = empty_database(folder).context("dynoxide did not make its database")?;
         let (listener, address) = ports::listen().await?;
         let listener = listener.into_std()?;
+        let served = database.clone();
         let (stop, stopped) = oneshot::channel::<()>();
         // The engine answers on the thread that reads the request. On threads of its own it starves nobody.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -36,10 +38,10 @@ impl DynamoDb {
             .enable_all()
             .build()?;
         let server = std::thread::Builder::new().name("dynamodb".into()).spawn(move || {
-            runtime.spawn(sweep(database.clone()));
+            runtime.spawn(sweep(served.clone()));
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::from_std(listener).expect("the listener does not block");
-                let server = dynoxide::server::serve_on(listener, database);
+                let server = dynoxide::server::serve_on(listener, served);
                 tokio::select! {
                     () = server => {}
                     _ = stopped => {}
@@ -47,12 +49,17 @@ impl DynamoDb {
             });
             runtime.shutdown_background();
         })?;
-        Ok(Self { url: format!("http://{address}"), stop: Some(stop), server: Some(server) })
+        Ok(Self { url: format!("http://{address}"), database, stop: Some(stop), server: Some(server) })
     }
 
     /// The endpoint for clients.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The engine itself, for filling a table past its API.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 }
 

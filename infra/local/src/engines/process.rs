@@ -71,6 +71,11 @@ impl ChildProcess {
         })
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> i32 {
+        self.group.as_raw()
+    }
+
     /// How the process ended, if it has.
     fn ended(&self) -> Option<ExitStatus> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()

@@ -48,8 +48,12 @@ pub struct Line {
     pub product: ProductId,
     /// How many.
     pub quantity: Quantity,
-    /// The price of one when the stock was claimed; it does not change afterwards.
+    /// The price of one when the stock was claimed, in the product's currency; it does not change afterwards.
     pub unit_price: Money,
+    /// The price of all, converted to the order's currency where that is another one.
+    pub total: Money,
+    /// What a coupon takes off `total`.
+    pub discount: Money,
     /// Where the units come from; their quantities add up to the line's.
     pub from: Vec<Source>,
 }

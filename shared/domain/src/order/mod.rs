@@ -2,31 +2,43 @@
 
 mod changes;
 mod line;
+mod parts;
 mod placement;
+mod pricing;
+mod refusal;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use changes::{Actor, Change, IllegalTransition, StockEffect};
 pub use line::{Line, Quantity, Source};
-pub use placement::{Customer, Demand, PlaceOrder, PriceChange, Priced, PricedLine, Refusal, RequestedLine};
+pub use parts::{PART_PRODUCTS_MAX, Part, Parts};
+pub use placement::{Customer, PlaceOrder, Purpose, RequestedLine};
+pub use pricing::{Demand, Priced, PricedLine, Terms};
+pub use refusal::{PriceChange, Refusal};
 pub use state::OrderState;
 
 use crate::address::Address;
 use crate::event::EventKind;
-use crate::ids::{CustomerId, Fingerprint, OrderId, TenantId};
+use crate::ids::{CouponCode, CustomerId, Fingerprint, OrderId, TenantId};
 use crate::money::Money;
 use crate::payment::Payment;
+use crate::pool::{Claim, merged};
+use crate::terms::rate::Rate;
 use jiff::Timestamp;
 
-/// The most lines of an order that one transaction takes: 100 actions (Amazon DynamoDB, `TransactWriteItems`), of
-/// which one is the order itself.
-pub const LINES_MAX: usize = 99;
+/// The most lines of an order (ORD-4).
+pub const LINES_MAX: usize = 5_000;
+
+/// The most claims that one transaction takes: 100 actions (Amazon DynamoDB, `TransactWriteItems`), of which one
+/// writes their owner.
+pub const CLAIMS_MAX: usize = 99;
 
 /// The most units of one line (ORD-3).
 pub const QUANTITY_MAX: u32 = 10_000;
 
-/// An order as it is at one version.
+/// An order as it is at one version. It begins as a reservation, or as placed; one that a single transaction does not
+/// take begins as `placing`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Derived from tenant, customer and idempotency key.
@@ -39,24 +51,58 @@ pub struct Order {
     pub guest: bool,
     /// What was ordered, at which prices, and from where it comes.
     pub lines: Vec<Line>,
-    /// The sum of the lines.
+    /// Where the lines are kept when they are too many for the order's own item.
+    pub parts: Option<Parts>,
+    /// What a coupon takes off.
+    pub discount: Option<Discount>,
+    /// The rates at which prices in other currencies were converted.
+    pub rates: Vec<Rate>,
+    /// Claims beside those of the lines: the use of a coupon, and allowances of limited products.
+    pub claims: Vec<Claim>,
+    /// The sum of the lines, less the discount.
     pub total: Money,
-    /// Where it goes.
-    pub address: Address,
+    /// Where it goes; not known while it is a reservation.
+    pub address: Option<Address>,
     /// How it is paid.
     pub payment: Payment,
     /// Where it stands.
     pub state: OrderState,
-    /// The number of writes so far; also the length of the history.
+    /// The number of writes so far; also the length of the history, unless many attempts to place it were given up.
     pub version: u64,
-    /// When it was placed.
+    /// When it was placed; until then, when it was begun.
     pub placed_at: Timestamp,
-    /// When its stock goes back unless it is paid.
+    /// When its stock goes back unless it is paid, confirmed, or completely placed.
     pub expires_at: Timestamp,
     /// What was asked for, to tell a retry from a mistaken second use of a key.
     pub fingerprint: Fingerprint,
-    /// Every change, oldest first.
+    /// Every change, oldest first; of attempts that were given up, the last ones.
     pub history: Vec<HistoryEntry>,
+}
+
+/// What a coupon takes off an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discount {
+    /// Which coupon.
+    pub coupon: CouponCode,
+    /// How much, over all lines.
+    pub amount: Money,
+}
+
+impl Order {
+    /// Whether it ever was an order rather than a reservation or an attempt to place one: only then is it shown as one.
+    pub fn was_placed(&self) -> bool {
+        self.history.iter().any(|entry| entry.kind == EventKind::Placed)
+    }
+
+    /// Whether it began as a reservation.
+    pub fn was_reserved(&self) -> bool {
+        self.history.first().is_some_and(|entry| entry.kind == EventKind::Reserved)
+    }
+
+    /// Everything that it claims, one claim a stripe. Of an order in parts, only what its own item holds.
+    pub fn all_claims(&self) -> Vec<Claim> {
+        merged(self.lines.iter().flat_map(Line::claims).chain(self.claims.iter().cloned()))
+    }
 }
 
 /// One change of an order: what, when, by whom and why.

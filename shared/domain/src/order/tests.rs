@@ -1,6 +1,7 @@
 //! Laws of orders, on random sequences of deeds.
 
 use super::*;
+use crate::address::Address;
 use crate::ids::{IdempotencyKey, ProductId, WarehouseId};
 use crate::money::Currency;
 use crate::payment::{
@@ -21,6 +22,8 @@ fn product(id: &str, price: i64) -> Product {
         description: String::new(),
         category: "all".to_owned(),
         price: Money::new(price, Currency::parse("EUR").unwrap()).unwrap(),
+        windows: Vec::new(),
+        limit: None,
         price_version: 1,
         version: 1,
     }
@@ -34,17 +37,24 @@ fn request(lines: &[(&str, i64, Option<i64>)]) -> PlaceOrder {
         quantity: Quantity::new(*quantity).unwrap(),
         shown_price: *shown_price,
     };
-    let address = r#"{"name":"A","line1":"B","city":"C","country":"DE"}"#;
     PlaceOrder {
         order_id: OrderId::derive(&tenant, &customer, &IdempotencyKey::parse("k").unwrap()),
         tenant,
         customer: Customer { id: customer, guest: false },
         fingerprint: Fingerprint::of(b""),
-        currency: Currency::parse("EUR").unwrap(),
+        currency: Some(Currency::parse("EUR").unwrap()),
         lines: lines.iter().map(line).collect(),
-        address: serde_json::from_str(address).unwrap(),
-        payment_method: PaymentMethod::parse("pm_card_visa".to_owned()).unwrap(),
+        coupon: None,
+        purpose: Purpose::Order { address: address(), method: method() },
     }
+}
+
+fn address() -> Address {
+    serde_json::from_str(r#"{"name":"A","line1":"B","city":"C","country":"DE"}"#).unwrap()
+}
+
+fn method() -> PaymentMethod {
+    PaymentMethod::parse("pm_card_visa".to_owned()).unwrap()
 }
 
 fn catalogue(products: &[(&str, i64)]) -> HashMap<ProductId, Product> {
@@ -58,17 +68,38 @@ fn claim(product: &str, number: u16, quantity: u32) -> Claim {
     Claim { stripe: StripeId { pool, number }, quantity }
 }
 
-fn placed(price: i64) -> Order {
-    let request = request(&[("mug", 3, None)]);
-    let priced = request.priced(&catalogue(&[("mug", price)])).unwrap();
-    request.placed(&priced, &[claim("mug", 0, 3)], AT, SignedDuration::from_mins(15))
+fn priced(request: &PlaceOrder, products: &[(&str, i64)]) -> Result<Priced, Refusal> {
+    let products = catalogue(products);
+    request.priced(&Terms { products: &products, rates: &HashMap::new(), coupon: None, at: AT })
 }
+
+/// How an order's story begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Beginning {
+    Placed,
+    Reserved,
+    InParts,
+}
+
+fn begun(price: i64, beginning: Beginning) -> Order {
+    let mut request = request(&[("mug", 3, None)]);
+    if beginning == Beginning::Reserved {
+        request.purpose = Purpose::Reservation { country: None };
+    }
+    let priced = priced(&request, &[("mug", price)]).unwrap();
+    match beginning {
+        Beginning::InParts => request.opening(&priced, PART_PRODUCTS_MAX, AT, MINUTES).0,
+        _ => request.placed(&priced, &[claim("mug", 0, 3)], AT, MINUTES),
+    }
+}
+
+const MINUTES: SignedDuration = SignedDuration::from_mins(15);
 
 #[test]
 fn ord_7_the_price_shown_is_paid_or_refused_with_the_new_one() {
     let shown = request(&[("mug", 1, Some(1999)), ("cup", 1, Some(500))]);
-    assert_eq!(shown.priced(&catalogue(&[("mug", 1999), ("cup", 500)])).unwrap().total.amount(), 2499);
-    match shown.priced(&catalogue(&[("mug", 2499), ("cup", 500)])).unwrap_err() {
+    assert_eq!(priced(&shown, &[("mug", 1999), ("cup", 500)]).unwrap().total.amount(), 2499);
+    match priced(&shown, &[("mug", 2499), ("cup", 500)]).unwrap_err() {
         Refusal::PriceChanged(changes) => {
             let [change] = &changes[..] else { panic!("{changes:?}") };
             assert_eq!((change.line, change.shown, change.price.amount()), (0, 1999, 2499));
@@ -80,30 +111,73 @@ fn ord_7_the_price_shown_is_paid_or_refused_with_the_new_one() {
 #[test]
 fn claims_are_dealt_out_to_lines_of_the_same_product() {
     let request = request(&[("mug", 2, None), ("cup", 1, None), ("mug", 3, None)]);
-    let priced = request.priced(&catalogue(&[("mug", 1), ("cup", 1)])).unwrap();
+    let priced = priced(&request, &[("mug", 1), ("cup", 1)]).unwrap();
     assert_eq!(priced.demands.iter().map(|demand| demand.quantity).collect::<Vec<_>>(), [1, 5]);
     let claims = [claim("mug", 1, 3), claim("cup", 0, 1), claim("mug", 2, 2)];
-    let order = request.placed(&priced, &claims, AT, SignedDuration::from_mins(15));
+    let order = request.placed(&priced, &claims, AT, MINUTES);
     for line in &order.lines {
         assert_eq!(line.from.iter().map(|source| source.quantity).sum::<u32>(), line.quantity.units());
     }
     match order.cancel(&Actor::Worker("test"), AT, None).unwrap().stock {
         StockEffect::GiveBack(back) => assert_eq!(back.iter().map(|claim| claim.quantity).sum::<u32>(), 6),
-        StockEffect::Keep => panic!("a cancelled order kept its stock"),
+        other => panic!("a cancelled order kept its stock: {other:?}"),
     }
 }
 
 #[test]
 fn ord_8_only_named_transitions_are_legal() {
-    for from in OrderState::ALL {
-        for to in OrderState::ALL {
-            let legal = matches!(
-                (from, to),
-                (OrderState::Placed, to) if to != OrderState::Placed
-            ) || (from, to) == (OrderState::Paid, OrderState::Cancelled);
-            assert_eq!(from.next().contains(&to), legal, "{from} -> {to}");
+    use OrderState as S;
+    let legal = [
+        (S::Reserved, S::Placed),
+        (S::Reserved, S::Released),
+        (S::Reserved, S::Expired),
+        (S::Placing, S::Placed),
+        (S::Placing, S::Aborted),
+        (S::Aborted, S::Placing),
+        (S::Placed, S::Paid),
+        (S::Placed, S::PaymentFailed),
+        (S::Placed, S::Cancelled),
+        (S::Placed, S::Expired),
+        (S::Paid, S::Cancelled),
+    ];
+    for from in S::ALL {
+        for to in S::ALL {
+            assert_eq!(from.next().contains(&to), legal.contains(&(from, to)), "{from} -> {to}");
         }
-        assert_eq!(from.name().parse::<OrderState>().unwrap(), from);
+        assert_eq!(from.name().parse::<S>().is_ok(), S::SHOWN.contains(&from), "{from}");
+    }
+}
+
+#[test]
+fn ord_4_an_attempt_follows_only_one_that_was_given_up() {
+    let first = begun(100, Beginning::InParts);
+    let again = begun(100, Beginning::InParts);
+    assert!(again.clone().reopening(&first).is_err(), "the first attempt is under way");
+    let aborted = first.abort(&Actor::Worker("test"), AT, None).unwrap().order;
+    let second = again.reopening(&aborted).unwrap();
+    assert_eq!((second.version, second.history.len(), second.parts.unwrap().attempt), (3, 3, 2));
+    assert_eq!(second.state, OrderState::Placing);
+}
+
+proptest! {
+    #[test]
+    fn ord_4_every_line_is_in_one_part_and_parts_fit_a_transaction(products in prop::collection::vec(0u16..200, 1..3_000)) {
+        let names: Vec<_> = products.iter().map(|product| format!("p{product}")).collect();
+        let lines: Vec<_> = names.iter().map(|name| (name.as_str(), 1, None)).collect();
+        let prices: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        let request = request(&lines);
+        let priced = priced(&request, &prices).unwrap();
+        let (order, parts) = request.opening(&priced, PART_PRODUCTS_MAX, AT, MINUTES);
+        prop_assert_eq!(usize::from(order.parts.unwrap().count), parts.len());
+        let mut dealt: Vec<_> = parts.iter().flatten().copied().collect();
+        dealt.sort_unstable();
+        prop_assert_eq!(dealt, (0..lines.len()).collect::<Vec<_>>());
+        for part in &parts {
+            // Each product may come with an allowance, and some are gathered from several stripes.
+            prop_assert!(2 * priced.demands_of(part).len() <= CLAIMS_MAX - 9);
+        }
+        let all: u32 = parts.iter().flat_map(|part| priced.demands_of(part)).map(|demand| demand.quantity).sum();
+        prop_assert_eq!(all as usize, lines.len());
     }
 }
 
@@ -113,7 +187,11 @@ enum Deed {
     Cancel,
     Expire,
     Start,
+    ConfirmUnpriced,
     Confirm,
+    Release,
+    Complete,
+    Abort,
     Authorise,
     Decline,
     Void,
@@ -124,7 +202,11 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         Just(Deed::Cancel),
         Just(Deed::Expire),
         Just(Deed::Start),
+        Just(Deed::ConfirmUnpriced),
         Just(Deed::Confirm),
+        Just(Deed::Release),
+        Just(Deed::Complete),
+        Just(Deed::Abort),
         Just(Deed::Authorise),
         Just(Deed::Decline),
         Just(Deed::Void),
@@ -137,7 +219,11 @@ fn done(order: &Order, deed: &Deed) -> Option<Change> {
         Deed::Cancel => order.cancel(&Actor::Worker("test"), AT, None).ok(),
         Deed::Expire => order.expire(AT).ok(),
         Deed::Start => order.start_payment(AT).ok(),
-        Deed::Confirm => order.confirm_unpriced(AT).ok().filter(|_| order.total.is_zero()),
+        Deed::ConfirmUnpriced => order.confirm_unpriced(AT).ok().filter(|_| order.total.is_zero()),
+        Deed::Confirm => order.confirm(&Actor::Worker("test"), address(), method(), AT, MINUTES).ok(),
+        Deed::Release => order.release(&Actor::Worker("test"), AT).ok(),
+        Deed::Complete => order.complete(&Actor::Worker("test"), AT, MINUTES).ok(),
+        Deed::Abort => order.abort(&Actor::Worker("test"), AT, None).ok(),
         Deed::Authorise => order.settle(1, PaymentOutcome::Authorised(PaymentReference("pi_1".to_owned())), AT),
         Deed::Decline => order.settle(1, PaymentOutcome::Declined(DeclineCode("no".to_owned())), AT),
         Deed::Void => match next_step(order) {
@@ -149,16 +235,31 @@ fn done(order: &Order, deed: &Deed) -> Option<Change> {
 
 proptest! {
     #[test]
-    fn ord_8_laws_hold_after_any_deeds(deeds in deeds(), free in any::<bool>()) {
-        let mut order = placed(if free { 0 } else { 100 });
+    fn ord_8_laws_hold_after_any_deeds(
+        deeds in deeds(),
+        free in any::<bool>(),
+        beginning in prop::sample::select(&[Beginning::Placed, Beginning::Reserved, Beginning::InParts][..]),
+    ) {
+        let mut order = begun(if free { 0 } else { 100 }, beginning);
         let mut given_back = 0;
         for deed in deeds {
             let Some(change) = done(&order, &deed) else { continue };
             prop_assert_eq!(change.order.version, order.version + 1);
             prop_assert!(order.state == change.order.state || order.state.next().contains(&change.order.state));
-            if let StockEffect::GiveBack(claims) = &change.stock {
-                given_back += 1;
-                prop_assert_eq!(claims.iter().map(|claim| claim.quantity).sum::<u32>(), 3);
+            match &change.stock {
+                StockEffect::Keep => {}
+                StockEffect::GiveBack(claims) => {
+                    given_back += 1;
+                    prop_assert_eq!(claims.iter().map(|claim| claim.quantity).sum::<u32>(), 3);
+                }
+                StockEffect::GiveBackParts(parts) => {
+                    given_back += 1;
+                    prop_assert_eq!(Some(*parts), order.parts);
+                }
+            }
+            // What is in the lists has an address and a means of payment.
+            if change.order.was_placed() {
+                prop_assert!(change.order.address.is_some() && change.order.payment.method.is_some());
             }
             order = change.order;
             prop_assert_eq!(order.history.len() as u64, order.version);

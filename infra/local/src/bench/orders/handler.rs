@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
+use super::large::{self, LargeFigures};
+use super::sold_out::{self, SoldOutFigures};
 use crate::engines::aws::JsonService;
 use crate::engines::dynamodb::DynamoDb;
 use crate::template::{LocalValues, Template};
@@ -42,6 +44,10 @@ pub struct HandlerFigures {
     pub ratio_p50: f64,
     /// Placements of each side.
     pub orders: usize,
+    /// An order in parts.
+    pub large: LargeFigures,
+    /// Attempts at a product that is sold out.
+    pub sold_out: SoldOutFigures,
 }
 
 /// One side.
@@ -59,18 +65,18 @@ pub struct Side {
     pub p99_us: f64,
 }
 
-/// Places `orders` orders by either side, in turn.
+/// Places `orders` orders by either side, in turn; then large orders, and `attempts` at a product that is sold out.
 ///
 /// # Errors
 /// When the engine does not start, or a placement fails.
-pub async fn measure(orders: usize) -> anyhow::Result<HandlerFigures> {
+pub async fn measure(orders: usize, attempts: usize) -> anyhow::Result<HandlerFigures> {
     let engine = DynamoDb::start(&workspace::stack("bench")).await?;
     let template = Template::read(&workspace::root().join("template.yaml"))?;
     let table = template.application(&LocalValues::default())?.table;
     let service = JsonService::dynamodb(reqwest::Client::new(), engine.url());
     service.call("CreateTable", &table.create).await?;
     let client = client(engine.url());
-    stock(&service, &table.name).await?;
+    stock(&service, &table.name, "mug-blue", 1, STOCK).await?;
     let store = Store::new(client.clone(), &table.name);
     let handler = Handler::new(&store)?;
 
@@ -94,6 +100,8 @@ pub async fn measure(orders: usize) -> anyhow::Result<HandlerFigures> {
     let placed = handler.place("one-more").await?.1;
     let replayed = handler.place("one-more").await?.1;
     let [handler_times, bare_times] = &times;
+    let large = large::measure(&service, &client, &table.name).await?;
+    let sold_out = sold_out::measure(&service, &store, &table.name, attempts).await?;
     let ratio_p50 = handler_times.value_at_quantile(0.5) as f64 / bare_times.value_at_quantile(0.5) as f64;
     Ok(HandlerFigures {
         handler: side(handler_times, placed.calls, placed.wcu),
@@ -101,6 +109,8 @@ pub async fn measure(orders: usize) -> anyhow::Result<HandlerFigures> {
         replay_calls: replayed.calls,
         ratio_p50,
         orders,
+        large,
+        sold_out,
     })
 }
 
@@ -120,36 +130,42 @@ fn client(url: &str) -> Client {
     Aws::new("us-east-1".to_owned(), credentials, Builder::new().build_http(), endpoints).dynamodb()
 }
 
-/// The product of the sample event, in stock.
-async fn stock(dynamodb: &JsonService, table: &str) -> anyhow::Result<()> {
+/// A product in stock, spread evenly over stripes.
+pub async fn stock(dynamodb: &JsonService, table: &str, id: &str, stripes: u64, units: u64) -> anyhow::Result<()> {
     let product = json!({
-        "pk": {"S": "acme#product#mug-blue"}, "sk": {"S": "product"}, "name": {"S": "Mug"}, "description": {"S": ""},
-        "category": {"S": "all"}, "price": {"N": "1999"}, "currency": {"S": "EUR"}, "price_version": {"N": "1"},
-        "version": {"N": "1"},
-    });
-    let units = STOCK.to_string();
-    let header = json!({
-        "pk": {"S": "acme#stock#mug-blue"}, "sk": {"S": "warehouse#main"}, "stripes": {"N": "1"},
-        "received": {"N": units},
-    });
-    let stripe = json!({
-        "pk": {"S": "acme#pool#stock#mug-blue@main#0"}, "sk": {"S": "stripe"}, "available": {"N": units},
+        "pk": {"S": format!("acme#product#{id}")}, "sk": {"S": "product"}, "name": {"S": "Mug"},
+        "description": {"S": ""}, "category": {"S": "all"}, "price": {"N": "1999"}, "currency": {"S": "EUR"},
         "price_version": {"N": "1"}, "version": {"N": "1"},
     });
-    for item in [product, header, stripe] {
+    let header = json!({
+        "pk": {"S": format!("acme#stock#{id}")}, "sk": {"S": "warehouse#main"}, "stripes": {"N": stripes.to_string()},
+        "received": {"N": units.to_string()},
+    });
+    let stripe = |number: u64| {
+        let available = units / stripes + u64::from(number < units % stripes);
+        json!({
+            "pk": {"S": format!("acme#pool#stock#{id}@main#{number}")}, "sk": {"S": "stripe"},
+            "available": {"N": available.to_string()}, "price_version": {"N": "1"}, "version": {"N": "1"},
+        })
+    };
+    for item in [product, header].into_iter().chain((0..stripes).map(stripe)) {
         dynamodb.call("PutItem", &json!({"TableName": table, "Item": item})).await?;
     }
     Ok(())
 }
 
 /// The `orders` function in this process, invoked with the sample event.
-struct Handler {
+pub struct Handler {
     router: Router,
     event: Value,
 }
 
 impl Handler {
-    fn new(store: &Store) -> anyhow::Result<Self> {
+    /// An environment of its own over a store.
+    ///
+    /// # Errors
+    /// When the sample is not readable.
+    pub fn new(store: &Store) -> anyhow::Result<Self> {
         let event = std::fs::read_to_string(workspace::root().join("events/orders/place.json"))?;
         let expires_in = SignedDuration::from_mins(15);
         let settings = orders::Settings { expires_in, cursor_key: CursorKey::new("bench") };
@@ -157,8 +173,33 @@ impl Handler {
         Ok(Self { router, event: serde_json::from_str(&event)? })
     }
 
+    /// Wants these lines instead of those of the sample.
+    ///
+    /// # Errors
+    /// When the sample has no body.
+    pub fn with_lines(mut self, lines: Value) -> anyhow::Result<Self> {
+        let body = self.event["body"].as_str().context("the sample has a body")?;
+        let mut body: Value = serde_json::from_str(body)?;
+        body["lines"] = lines;
+        self.event["body"] = json!(body.to_string());
+        Ok(self)
+    }
+
     /// Places the order of the sample under a key: from the event's text to the answer's bytes.
-    async fn place(&self, key: &str) -> anyhow::Result<(Value, Spent)> {
+    ///
+    /// # Errors
+    /// When the order is not placed.
+    pub async fn place(&self, key: &str) -> anyhow::Result<(Value, Spent)> {
+        let (status, body, spent) = self.send(key).await?;
+        anyhow::ensure!(status.is_success(), "{status}: {body}");
+        Ok((body, spent))
+    }
+
+    /// Sends the sample under a key; the answer, whatever it is.
+    ///
+    /// # Errors
+    /// When the handler does not answer in JSON.
+    pub async fn send(&self, key: &str) -> anyhow::Result<(axum::http::StatusCode, Value, Spent)> {
         let mut event = self.event.clone();
         event["headers"]["idempotency-key"] = json!(key);
         let request = lambda_http::request::from_str(&event.to_string())?;
@@ -166,8 +207,7 @@ impl Handler {
         let spent = *response.extensions().get::<Spent>().context("the answer says what was spent")?;
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await?;
-        anyhow::ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
-        Ok((serde_json::from_slice(&body)?, spent))
+        Ok((status, serde_json::from_slice(&body)?, spent))
     }
 }
 

@@ -1,52 +1,7 @@
-//! Pools: everything scarce, kept in stripes. A claim takes from stripes, a release gives back.
+//! Taking a quantity from several stripes at once, when none has it alone.
 
-use crate::ids::{ProductId, WarehouseId};
-use crate::product::PriceVersion;
+use super::{Claim, StripeLevel};
 use std::collections::BTreeMap;
-
-/// The number of a stripe within its pool, from 0.
-pub type StripeNumber = u16;
-
-/// What is scarce.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PoolId {
-    /// The units of a product in a warehouse.
-    Stock {
-        /// What is kept.
-        product: ProductId,
-        /// Where it is kept.
-        warehouse: WarehouseId,
-    },
-}
-
-/// One stripe of a pool: an item of its own, so that claims on several do not meet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StripeId {
-    /// The pool it is a part of.
-    pub pool: PoolId,
-    /// Which part.
-    pub number: StripeNumber,
-}
-
-/// Units taken from a stripe, or given back to one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claim {
-    /// Whose units.
-    pub stripe: StripeId,
-    /// How many, at least 1.
-    pub quantity: u32,
-}
-
-/// What a stripe held when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StripeLevel {
-    /// Which stripe.
-    pub stripe: StripeId,
-    /// Units free to claim.
-    pub available: u64,
-    /// The least price version a claim must carry.
-    pub price_version: PriceVersion,
-}
 
 /// There were not enough units in all stripes together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,27 +16,34 @@ pub struct Shortage {
 /// # Errors
 /// [`Shortage`] when all stripes together have less.
 pub fn gather(quantity: u32, levels: &[StripeLevel]) -> Result<Vec<Claim>, Shortage> {
+    let units: Vec<_> = levels.iter().map(|level| (&level.stripe, level.available)).collect();
+    let gathered = gather_units(quantity, &units)?;
+    Ok(gathered.into_iter().map(|(stripe, quantity)| Claim { stripe: stripe.clone(), quantity }).collect())
+}
+
+/// [`gather`] for stripes by any name, each with the units it has.
+pub(super) fn gather_units<S: Copy>(quantity: u32, levels: &[(S, u64)]) -> Result<Vec<(S, u32)>, Shortage> {
     let wanted = u64::from(quantity);
-    if let Some(level) = levels.iter().find(|level| level.available >= wanted) {
-        return Ok(vec![Claim { stripe: level.stripe.clone(), quantity }]);
+    if let Some((stripe, _)) = levels.iter().find(|(_, available)| *available >= wanted) {
+        return Ok(vec![(*stripe, quantity)]);
     }
-    let available = levels.iter().map(|level| level.available).sum();
+    let available = levels.iter().map(|(_, available)| available).sum();
     if available < wanted {
         return Err(Shortage { available });
     }
-    let mut fullest: Vec<_> = levels.iter().filter(|level| level.available > 0).collect();
-    fullest.sort_by_key(|level| std::cmp::Reverse(level.available));
+    let mut fullest: Vec<_> = levels.iter().filter(|(_, available)| *available > 0).collect();
+    fullest.sort_by_key(|(_, available)| std::cmp::Reverse(*available));
     let mut missing = quantity;
-    let mut claims = Vec::new();
-    for level in fullest {
-        let taken = missing.min(u32::try_from(level.available).unwrap_or(u32::MAX));
-        claims.push(Claim { stripe: level.stripe.clone(), quantity: taken });
-        missing -= taken;
+    let mut taken = Vec::new();
+    for (stripe, available) in fullest {
+        let units = missing.min(u32::try_from(*available).unwrap_or(u32::MAX));
+        taken.push((*stripe, units));
+        missing -= units;
         if missing == 0 {
             break;
         }
     }
-    Ok(claims)
+    Ok(taken)
 }
 
 /// One claim a stripe: a transaction may touch an item once.
@@ -96,6 +58,8 @@ pub fn merged(claims: impl IntoIterator<Item = Claim>) -> Vec<Claim> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{ProductId, WarehouseId};
+    use crate::pool::{PoolId, StripeId, StripeNumber};
     use proptest::prelude::*;
 
     fn levels(available: &[u64]) -> Vec<StripeLevel> {
