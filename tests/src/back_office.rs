@@ -150,11 +150,6 @@ impl BackOffice {
         Box::pin(self.maintenance.run(Task { job })).await.expect("the table answers")
     }
 
-    /// Runs a job that may fail.
-    pub async fn try_maintain(&self, job: Job) -> bool {
-        Box::pin(self.maintenance.run(Task { job })).await.is_ok()
-    }
-
     /// Sends a message as it is.
     pub async fn send(&self, body: &str) {
         let send = self.sqs.send_message().queue_url(&self.queue_url).message_body(body);

@@ -6,8 +6,7 @@ mod knowledge;
 use crate::App;
 use crate::placing::NotPlaced;
 use crate::terms::Offer;
-use futures_util::future::try_join_all;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use holdfast_domain::ids::{CouponCode, ProductId, TenantId};
 use holdfast_domain::order::{CLAIMS_MAX, Demand, Refusal};
 use holdfast_domain::pool::{AllowanceOf, Claim, Guard, Next, PoolId, StripeId, StripeLevel, StripeNumber, Take};
@@ -22,7 +21,7 @@ use std::sync::Arc;
 /// How often knowledge is gathered before one attempt to write.
 const LOOKS_MAX: usize = 12;
 
-/// How many products are looked at everywhere at the same time.
+/// How many looks are taken at the same time.
 const LOOKS_AT_ONCE: usize = 16;
 
 /// How many conflicts on one pool within a request count as pressure on it.
@@ -202,7 +201,8 @@ impl App {
             if complete {
                 return Ok(Plan::Takes(takes));
             }
-            try_join_all(looks.into_iter().map(|look| self.look(store, wanted.tenant, look))).await?;
+            let looks: Vec<_> = looks.into_iter().map(|look| self.look(store, wanted.tenant, look)).collect();
+            stream::iter(looks).buffer_unordered(LOOKS_AT_ONCE).try_collect::<()>().await?;
         }
         Ok(Plan::Busy)
     }

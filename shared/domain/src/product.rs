@@ -28,7 +28,7 @@ pub struct Product {
     pub windows: Vec<PriceWindow>,
     /// How many one customer may buy.
     pub limit: Option<PurchaseLimit>,
-    /// Raised with every change of the price, the windows or the limit, never lowered.
+    /// Raised with every change of the price, the windows, the limit or the category, which coupons go by; never lowered.
     pub price_version: PriceVersion,
     /// Raised with every write.
     pub version: u64,

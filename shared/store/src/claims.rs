@@ -1,8 +1,8 @@
 //! Claims on stripes and their return, as actions of a transaction: the same for every kind of pool and of owner.
 
-use crate::item::{self, number};
+use crate::item::{self, Item, number};
 use crate::stock::level_of;
-use crate::transact::{is_condition, is_contended};
+use crate::transact::{Refused, cancelled, is_condition, is_contended};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use holdfast_domain::ids::TenantId;
@@ -46,16 +46,20 @@ struct AllowanceItem {
     used: u32,
 }
 
-impl Contention {
-    pub(crate) fn of(reasons: &[CancellationReason], takes: &[Take]) -> Option<Self> {
-        let contended = reasons.iter().zip(takes).filter(|(reason, _)| is_contended(reason));
-        let stripes: Vec<_> = contended.map(|(_, take)| take.claim.stripe.clone()).collect();
-        (!stripes.is_empty()).then_some(Self { stripes })
-    }
+/// What came of writing an owner together with its claims.
+pub(crate) enum Granted {
+    /// Everything is written.
+    Done,
+    /// The owner is there already: its item.
+    Existing(Item),
+    /// Stripes refused their claims; nothing was written.
+    Refused(Vec<RefusedClaim>),
+    /// Others were at the same items; nothing was written.
+    Contended(Contention),
 }
 
 /// The claims that their stripes refused, by the reasons of a cancelled transaction.
-pub(crate) fn refusals(reasons: &[CancellationReason], takes: &[Take]) -> Result<Vec<RefusedClaim>, StoreError> {
+fn refusals(reasons: &[CancellationReason], takes: &[Take]) -> Result<Vec<RefusedClaim>, StoreError> {
     let refused = reasons.iter().zip(takes).filter(|(reason, _)| is_condition(reason));
     let refusal = |(reason, take): (&CancellationReason, &Take)| {
         let stripe = take.claim.stripe.clone();
@@ -70,8 +74,43 @@ pub(crate) fn refusals(reasons: &[CancellationReason], takes: &[Take]) -> Result
 }
 
 impl Store {
+    /// Writes the item that claims are made for with them, in one transaction. `put` must return the item that it meets.
+    ///
+    /// The owner's own condition is read first among the reasons of a refusal: a retry must find what it wrote, whatever
+    /// became of the stock.
+    pub(crate) async fn granted(
+        &self,
+        tenant: &TenantId,
+        put: TransactWriteItem,
+        takes: &[Take],
+    ) -> Result<Granted, StoreError> {
+        let claimed = takes.iter().map(|take| self.take(tenant, take));
+        let reasons = match self.transact(std::iter::once(put).chain(claimed).collect()).await {
+            Ok(()) => return Ok(Granted::Done),
+            Err(Refused::Other(StoreError::Conflict | StoreError::Throttled)) => {
+                return Ok(Granted::Contended(Contention::default()));
+            }
+            Err(Refused::Other(error)) => return Err(error),
+            Err(Refused::Cancelled(reasons)) => reasons,
+        };
+        let (first, rest) = reasons.split_first().expect("a cancelled transaction has a reason for each item");
+        if is_condition(first) {
+            return Ok(Granted::Existing(first.item.clone().unwrap_or_default()));
+        }
+        let refused = refusals(rest, takes)?;
+        if !refused.is_empty() {
+            return Ok(Granted::Refused(refused));
+        }
+        let contended = rest.iter().zip(takes).filter(|(reason, _)| is_contended(reason));
+        let stripes: Vec<_> = contended.map(|(_, take)| take.claim.stripe.clone()).collect();
+        match stripes.is_empty() && !is_contended(first) {
+            true => Err(cancelled(&reasons)),
+            false => Ok(Granted::Contended(Contention { stripes })),
+        }
+    }
+
     /// The action that claims units.
-    pub(crate) fn take(&self, tenant: &TenantId, take: &Take) -> TransactWriteItem {
+    fn take(&self, tenant: &TenantId, take: &Take) -> TransactWriteItem {
         let quantity = take.claim.quantity;
         let update = Update::builder()
             .table_name(&*self.table)

@@ -1,9 +1,10 @@
 //! Reading and writing items.
 
 use crate::{Store, StoreError, keys::Key};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::HashMap;
 use std::time::Instant;
@@ -42,6 +43,26 @@ impl Store {
         let result = sent.await;
         self.meter.count_call(start.elapsed());
         result
+    }
+
+    /// Sends a write with a condition, counting what it takes; whether it was applied rather than refused by that
+    /// condition.
+    pub(crate) async fn applied<T, E>(
+        &self,
+        sent: impl Future<Output = Result<T, SdkError<E>>>,
+        consumed: fn(&T) -> &Option<ConsumedCapacity>,
+    ) -> Result<bool, StoreError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match self.timed(sent).await {
+            Ok(output) => {
+                self.meter.count_writes(consumed(&output));
+                Ok(true)
+            }
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+            Err(error) => Err(StoreError::of(error)),
+        }
     }
 
     /// Every item that a query of the table finds, page by page. For partitions that stay small.

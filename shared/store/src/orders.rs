@@ -1,6 +1,6 @@
 //! Placing, reading and changing orders.
 
-use crate::claims::{Contention, RefusedClaim, refusals};
+use crate::claims::{Contention, Granted, RefusedClaim};
 use crate::contention::repeated;
 use crate::item::{Item, number, value};
 use crate::order_item::{HistoryItem, PaymentItem, Place, order_item, stored_order};
@@ -44,36 +44,18 @@ impl Store {
     /// Places an order, or makes a reservation, and claims what it needs, in one transaction and one round trip (ORD-1,
     /// ORD-2).
     ///
-    /// The order's own "must not exist" is read first among the reasons of a refusal: a retry must find its order
-    /// whatever became of the stock. 4 WCU for a one-line order of at most 1 KB, and 1 for each index it is in.
+    /// A retry finds its order whatever became of the stock. 4 WCU for a one-line order of at most 1 KB, and 1 for each index it is in.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when it is not known whether the order was placed.
     pub async fn order_place(&self, order: &Order, takes: &[Take], trace: &Trace) -> Result<Placing, StoreError> {
         let put = self.order_put(order, trace, "attribute_not_exists(pk)", None);
-        let claimed = takes.iter().map(|take| self.take(&order.tenant, take));
-        let items = std::iter::once(put).chain(claimed).collect();
-        let reasons = match self.transact(items).await {
-            Ok(()) => return Ok(Placing::Placed),
-            Err(Refused::Other(StoreError::Conflict | StoreError::Throttled)) => {
-                return Ok(Placing::Contended(Contention::default()));
-            }
-            Err(Refused::Other(error)) => return Err(error),
-            Err(Refused::Cancelled(reasons)) => reasons,
-        };
-        let (first, rest) = reasons.split_first().expect("a cancelled transaction has a reason for each item");
-        if is_condition(first) {
-            return Ok(Placing::Existing(Box::new(stored_order(first.item.clone().unwrap_or_default())?)));
-        }
-        let refused = refusals(rest, takes)?;
-        match (refused.is_empty(), Contention::of(rest, takes)) {
-            (false, _) => Ok(Placing::Refused(refused)),
-            (true, Some(contention)) => Ok(Placing::Contended(contention)),
-            (true, None) => match cancelled(&reasons) {
-                StoreError::Conflict | StoreError::Throttled => Ok(Placing::Contended(Contention::default())),
-                error => Err(error),
-            },
-        }
+        Ok(match self.granted(&order.tenant, put, takes).await? {
+            Granted::Done => Placing::Placed,
+            Granted::Existing(item) => Placing::Existing(Box::new(stored_order(item)?)),
+            Granted::Refused(refused) => Placing::Refused(refused),
+            Granted::Contended(contention) => Placing::Contended(contention),
+        })
     }
 
     /// The action that writes the whole item of an order.
@@ -160,8 +142,11 @@ impl Store {
                     unreachable!("the guard of this arm saw the kind of the error")
                 };
                 match stale(refused.item)? {
-                    // The SDK repeated a call that had been applied: this is the change itself.
-                    Changed::Stale(current) if is_same(&current.order, change) => Ok(Changed::Done),
+                    // The SDK repeated a call that had been applied: this is the change itself. Its trace is of this
+                    // request alone, so no other request's change is taken for it.
+                    Changed::Stale(current) if current.trace == *trace && is_same(&current.order, change) => {
+                        Ok(Changed::Done)
+                    }
                     other => Ok(other),
                 }
             }

@@ -3,7 +3,6 @@
 use crate::contention::repeated;
 use crate::item::{self, Item, number};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use holdfast_domain::ids::{ProductId, TenantId};
@@ -166,15 +165,9 @@ impl Store {
                 .condition_expression("version = :before")
                 .expression_attribute_values(":before", number(version - 1)),
         };
-        match self.timed(request.send()).await {
-            Ok(output) => {
-                self.meter.count_writes(&output.consumed_capacity);
-                Ok(())
-            }
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {
-                Err(StoreError::Conflict)
-            }
-            Err(error) => Err(StoreError::of(error)),
+        match self.applied(request.send(), |output| &output.consumed_capacity).await? {
+            true => Ok(()),
+            false => Err(StoreError::Conflict),
         }
     }
 
@@ -215,15 +208,8 @@ impl Store {
             .expression_attribute_values(":to", number(to))
             .expression_attribute_values(":one", number(1))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.timed(request.send()).await {
-            Ok(output) => {
-                self.meter.count_writes(&output.consumed_capacity);
-                Ok(())
-            }
-            // The stripe has these terms or later ones already.
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
-            Err(error) => Err(StoreError::of(error)),
-        }
+        // A stripe that refuses has these terms or later ones already.
+        self.applied(request.send(), |output| &output.consumed_capacity).await.map(|_| ())
     }
 }
 

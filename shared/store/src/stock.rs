@@ -2,7 +2,6 @@
 
 use crate::item::{self, Item, number};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use holdfast_domain::ids::{ProductId, TenantId, WarehouseId};
@@ -156,15 +155,10 @@ impl Store {
                 .expression_attribute_values(":available", number(available))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             async move {
-                match self.timed(request.send()).await {
-                    Ok(output) => self.meter.count_writes(&output.consumed_capacity),
-                    Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => {}
-                    Err(error) => match StoreError::of(error) {
-                        StoreError::Conflict | StoreError::Throttled => {}
-                        error => return Err(error),
-                    },
+                match self.applied(request.send(), |output| &output.consumed_capacity).await {
+                    Ok(_) | Err(StoreError::Conflict | StoreError::Throttled) => Ok(()),
+                    Err(error) => Err(error),
                 }
-                Ok(())
             }
         });
         futures_util::future::try_join_all(notes).await.map(|_| ())

@@ -1,5 +1,6 @@
 //! Orders that one transaction does not take: all or nothing, whatever fails on the way (ORD-4).
 
+use crate::faults::each_call_fails;
 use holdfast_tests::back_office::BackOffice;
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
@@ -133,6 +134,34 @@ async fn ord_4_holds_whatever_call_of_a_large_order_fails() {
             }
         }
     }
+}
+
+/// Every call of calling a large order off fails in turn; the caller repeats it, and the worker gives back what is left.
+#[tokio::test]
+async fn ord_9_holds_whatever_call_of_cancelling_a_large_order_fails() {
+    each_call_fails(async |fault| {
+        let shop = Shop::over(Engine::embedded().await, TestClock::present());
+        let back = BackOffice::open(&shop.engine, &shop.clock).await;
+        shop.sell("a", 500).await;
+        let mut body = order_of("a", 1);
+        body["lines"] = (0..401).map(|_| json!({"product_id": "a", "quantity": 1})).collect();
+        let placed = place(&shop, &shop.engine.table, &body).await;
+        assert_eq!((placed.status, shop.available("a").await), (201, 99), "{}", placed.slug());
+        let path = format!("/orders/{}/cancel", placed.body["order_id"].as_str().unwrap());
+        let cancel = Request::post(&path, &json!({}));
+        shop.engine.wire.count(fault);
+        let mut cancelled = cancel.send(&shop.orders, Some(&Who::customer("c-1"))).await;
+        let counted = shop.engine.wire.counted();
+        if cancelled.status >= 500 {
+            cancelled = cancel.send(&shop.orders, Some(&Who::customer("c-1"))).await;
+        }
+        assert_eq!(cancelled.body["state"], "cancelled", "{fault:?}: {}", cancelled.slug());
+        back.drain().await;
+        assert_eq!(shop.available("a").await, 500, "{fault:?}");
+        shop.laws_hold().await;
+        counted
+    })
+    .await;
 }
 
 async fn fails(fault: Option<(usize, Way)>, repeats: bool) -> (usize, bool) {

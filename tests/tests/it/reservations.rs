@@ -106,6 +106,24 @@ async fn stk_2_exactly_one_of_confirm_release_and_expire_wins() {
     }
 }
 
+/// Two requests at the same instant look alike in the history; only one of them has its address in the order.
+#[tokio::test]
+async fn stk_2_two_confirmations_at_the_same_instant_are_told_apart() {
+    let shop = shop(5).await;
+    let who = Who::customer("c-1");
+    let path = path(&reserve(&shop, &who, "k", &cart(1)).await);
+    let (berlin, mut bonn) = (delivery(), delivery());
+    bonn["shipping_address"]["city"] = json!("Bonn");
+    shop.engine.wire.meet("UpdateItem", 2);
+    let (one, other) = tokio::join!(confirm(&shop, &who, &path, &berlin), confirm(&shop, &who, &path, &bonn));
+    let (won, lost) = if one.status == 201 { (one, other) } else { (other, one) };
+    assert_eq!((won.status, lost.status, lost.slug()), (201, 409, "hold-ended"), "{won:?} {lost:?}");
+    let order = format!("/orders/{}", won.body["order_id"].as_str().unwrap());
+    let read = Request::get(&order).send(&shop.orders, Some(&who)).await;
+    assert_eq!(read.body["shipping_address"], won.body["shipping_address"]);
+    shop.laws_hold().await;
+}
+
 #[tokio::test]
 async fn ord_13_a_cart_that_nobody_confirms_gives_its_stock_back() {
     let shop = shop(5).await;

@@ -6,7 +6,7 @@
 mod reading;
 mod settling;
 
-use crate::claims::{Contention, RefusedClaim, refusals};
+use crate::claims::{Contention, Granted, RefusedClaim};
 use crate::item::{self, Item, written};
 use crate::line_item::{ClaimItem, LineItem};
 use crate::order_item::stored_order;
@@ -128,31 +128,15 @@ impl Store {
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let put = TransactWriteItem::builder().put(put.build().expect("a put has its table and item")).build();
-        let claimed = takes.iter().map(|take| self.take(&order.tenant, take));
-        let reasons = match self.transact(std::iter::once(put).chain(claimed).collect()).await {
-            Ok(()) => return Ok(PartWriting::Written),
-            Err(Refused::Other(StoreError::Conflict | StoreError::Throttled)) => {
-                return Ok(PartWriting::Contended(Contention::default()));
-            }
-            Err(Refused::Other(error)) => return Err(error),
-            Err(Refused::Cancelled(reasons)) => reasons,
-        };
-        let (first, rest) = reasons.split_first().expect("a cancelled transaction has a reason for each item");
-        if is_condition(first) {
-            let there: PartItem = item::read(first.item.clone().unwrap_or_default())?;
-            return Ok(if there.state == PartState::Held { PartWriting::Written } else { PartWriting::Void });
-        }
-        let refused = refusals(rest, takes)?;
-        if !refused.is_empty() {
-            return Ok(PartWriting::Refused(refused));
-        }
-        match Contention::of(rest, takes) {
-            Some(contention) => Ok(PartWriting::Contended(contention)),
-            None => match cancelled(&reasons) {
-                StoreError::Conflict | StoreError::Throttled => Ok(PartWriting::Contended(Contention::default())),
-                error => Err(error),
+        Ok(match self.granted(&order.tenant, put, takes).await? {
+            Granted::Done => PartWriting::Written,
+            Granted::Existing(item) => match item::read::<PartItem>(item)?.state {
+                PartState::Held => PartWriting::Written,
+                PartState::Released | PartState::Void => PartWriting::Void,
             },
-        }
+            Granted::Refused(refused) => PartWriting::Refused(refused),
+            Granted::Contended(contention) => PartWriting::Contended(contention),
+        })
     }
 }
 

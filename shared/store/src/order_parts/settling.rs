@@ -7,7 +7,6 @@ use crate::orders::forgotten_at;
 use crate::reconciliation::Keep;
 use crate::transact::{Refused, cancelled, is_condition};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use holdfast_domain::order::{Order, Parts};
@@ -71,14 +70,7 @@ impl Store {
             .set_item(Some(written(&tombstone)))
             .condition_expression("attribute_not_exists(pk)")
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.timed(request.send()).await {
-            Ok(output) => {
-                self.meter.count_writes(&output.consumed_capacity);
-                Ok(true)
-            }
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(false),
-            Err(error) => Err(StoreError::of(error)),
-        }
+        self.applied(request.send(), |output| &output.consumed_capacity).await
     }
 
     /// Gives back what a part claims, once; false if it is to be looked at again.

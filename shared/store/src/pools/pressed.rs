@@ -2,7 +2,6 @@
 
 use crate::item::{self, Item, number};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use holdfast_domain::ids::{ProductId, TenantId, WarehouseId};
 use jiff::{SignedDuration, Timestamp};
@@ -96,14 +95,7 @@ impl Store {
             .condition_expression("conflicts = :seen")
             .expression_attribute_values(":seen", number(pool.conflicts))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.timed(request.send()).await {
-            Ok(output) => {
-                self.meter.count_writes(&output.consumed_capacity);
-                Ok(true)
-            }
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(false),
-            Err(error) => Err(StoreError::of(error)),
-        }
+        self.applied(request.send(), |output| &output.consumed_capacity).await
     }
 }
 

@@ -7,7 +7,6 @@ use crate::contention::repeated;
 use crate::item::{self, Item, number};
 use crate::transact::{Refused, cancelled, is_condition};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
 use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::order::Order;
@@ -100,14 +99,7 @@ impl Store {
             .condition_expression("attribute_not_exists(pk) OR attribute_not_exists(since) OR since = :since")
             .expression_attribute_values(":since", number(carried.since_ms))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.timed(request.send()).await {
-            Ok(output) => {
-                self.meter.count_writes(&output.consumed_capacity);
-                Ok(())
-            }
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
-            Err(error) => Err(StoreError::of(error)),
-        }
+        self.applied(request.send(), |output| &output.consumed_capacity).await.map(|_| ())
     }
 
     /// Adds what an order keeps to the balances that it was left out of, once; nothing if it was added meanwhile.

@@ -3,7 +3,6 @@
 use super::tally::CHECK_KEPT;
 use crate::item::{self, Item, number};
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use holdfast_domain::ids::TenantId;
@@ -222,14 +221,7 @@ impl Store {
 
     /// Writes a check unless it is of another pass by now, which then judges.
     async fn check_write(&self, update: UpdateItemFluentBuilder) -> Result<(), StoreError> {
-        match self.timed(update.send()).await {
-            Ok(output) => {
-                self.meter.count_writes(&output.consumed_capacity);
-                Ok(())
-            }
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(()),
-            Err(error) => Err(StoreError::of(error)),
-        }
+        self.applied(update.send(), |output| &output.consumed_capacity).await.map(|_| ())
     }
 
     /// The header first: what is received after it changes a stripe, too. None when there is no such pool.
