@@ -8,10 +8,12 @@ use crate::faults::{Way, Wire};
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_domain::ids::OrderId;
-use holdfast_domain::payment::{AttemptNumber, PaymentOutcome, PaymentReference};
+use holdfast_domain::payment::{AttemptNumber, Capture, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
 use maintenance::{Job, Maintenance, Report, Task};
-use order_worker::{Authorisation, PaymentError, PaymentGateway, Stripe, Worker};
+use order_worker::{
+    Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Stripe, Worker,
+};
 use outbox_relay::Relay;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -215,6 +217,22 @@ impl PaymentGateway for FaultyPayments {
         match self.wire.outside_call() {
             None => self.stripe.void(order, attempt, reference).await,
             Some(Way::After) => self.stripe.void(order, attempt, reference).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.capture(order, capture).await,
+            Some(Way::After) => self.stripe.capture(order, capture).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.refund(request).await,
+            Some(Way::After) => self.stripe.refund(request).await.and(Err(lost())),
             Some(_) => Err(lost()),
         }
     }

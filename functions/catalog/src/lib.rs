@@ -4,6 +4,7 @@ mod allocation;
 mod api;
 mod body;
 mod coupons;
+mod order_policy;
 mod rates;
 
 use axum::Router;
@@ -22,6 +23,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/rates/{from}/{to}"),
     ("PUT", "/allocation"),
     ("GET", "/allocation"),
+    ("PUT", "/order-policy"),
+    ("GET", "/order-policy"),
     ("GET", "/openapi.json"),
 ];
 
@@ -36,6 +39,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     rates::read,
     allocation::put,
     allocation::read,
+    order_policy::put,
+    order_policy::read,
     api::describe
 ))]
 pub struct Description;
@@ -53,6 +58,7 @@ pub fn router(store: Store, clock: Clock) -> Router {
         .route("/coupons/{code}", put(coupons::put).get(coupons::read))
         .route("/rates/{from}/{to}", put(rates::put).get(rates::read))
         .route("/allocation", put(allocation::put).get(allocation::read))
+        .route("/order-policy", put(order_policy::put).get(order_policy::read))
         .route("/openapi.json", get(api::describe))
         .with_state(Arc::new(App { store, clock }))
 }

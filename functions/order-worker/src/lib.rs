@@ -6,12 +6,13 @@
 mod expiry;
 mod payment;
 
-pub use payment::{Authorisation, PaymentError, PaymentGateway, Stripe};
+pub use payment::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Stripe};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
 use futures_util::{StreamExt, stream};
 use holdfast_domain::event::{CloudEvent, EventKind, SubjectMatter};
+use holdfast_domain::order::BeyondLedger;
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::telemetry::{chain, child};
@@ -49,6 +50,9 @@ enum WorkError {
     /// The payment provider gave no answer that settles the matter.
     #[error("the payment provider failed")]
     Payment(#[from] PaymentError),
+    /// The provider moved more money than the order's ledger has room for.
+    #[error("the ledger has no room for what the provider did")]
+    Ledger(#[from] BeyondLedger),
     /// A timer could not be sent on.
     #[error("the timer was not sent on: {0}")]
     Timer(String),
@@ -143,7 +147,20 @@ fn read(message: &SqsMessage) -> Result<(CloudEvent, SubjectMatter), String> {
 /// The changes after which an order's payment has a step to take. The others happen within such a step, whose message
 /// is not done before the last one.
 fn needs_payment_step(kind: EventKind) -> bool {
-    matches!(kind, EventKind::Placed | EventKind::Cancelled | EventKind::Expired | EventKind::PaymentAuthorised)
+    use EventKind as E;
+    matches!(
+        kind,
+        E::Placed
+            | E::Changed
+            | E::Absorbed
+            | E::Split
+            | E::Cancelled
+            | E::Expired
+            | E::PaymentAuthorised
+            | E::Shipped
+            | E::Returned
+            | E::RefundRequested
+    )
 }
 
 /// How long a failed message waits: poison goes on to the dead letters at once, the rest waits 5 s, 25 s, 125 s,

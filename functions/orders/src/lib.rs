@@ -10,8 +10,9 @@ mod terms;
 
 use axum::Router;
 use axum::routing::{get, post};
+use holdfast_domain::terms::orders::OrderPolicy;
 use holdfast_runtime::clock::Clock;
-use holdfast_runtime::http::CursorKey;
+use holdfast_runtime::http::{CursorKey, Problem, Scope};
 use holdfast_store::Store;
 use jiff::SignedDuration;
 use memory::Memory;
@@ -24,6 +25,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/orders"),
     ("GET", "/orders/{order_id}"),
     ("POST", "/orders/{order_id}/cancel"),
+    ("POST", "/orders/{order_id}/shipments"),
+    ("POST", "/shipments/{shipment_id}/delivered"),
+    ("POST", "/orders/{order_id}/returns"),
+    ("POST", "/orders/{order_id}/refunds"),
     ("POST", "/reservations"),
     ("GET", "/reservations/{reservation_id}"),
     ("DELETE", "/reservations/{reservation_id}"),
@@ -37,6 +42,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     api::read::read,
     api::list::list,
     api::cancel::cancel,
+    api::ship::ship,
+    api::ship::delivered,
+    api::returns::take_back,
+    api::returns::refund,
     api::reserve::reserve,
     api::reservation::read,
     api::reservation::release,
@@ -61,6 +70,13 @@ struct App {
     memory: Memory,
 }
 
+impl App {
+    /// How orders of the caller's tenant are paid.
+    async fn order_policy(&self, store: &Store, scope: &Scope) -> Result<OrderPolicy, Problem> {
+        self.terms.order_policy(store, &scope.caller.tenant).await.map_err(Problem::shared)
+    }
+}
+
 /// The routes of this function over a store.
 pub fn router(store: Store, clock: Clock, settings: Settings) -> Router {
     let app = App { store, clock, settings, terms: KnownTerms::default(), memory: Memory::default() };
@@ -68,6 +84,10 @@ pub fn router(store: Store, clock: Clock, settings: Settings) -> Router {
         .route("/orders", post(api::place::place).get(api::list::list))
         .route("/orders/{order_id}", get(api::read::read))
         .route("/orders/{order_id}/cancel", post(api::cancel::cancel))
+        .route("/orders/{order_id}/shipments", post(api::ship::ship))
+        .route("/shipments/{shipment_id}/delivered", post(api::ship::delivered))
+        .route("/orders/{order_id}/returns", post(api::returns::take_back))
+        .route("/orders/{order_id}/refunds", post(api::returns::refund))
         .route("/reservations", post(api::reserve::reserve))
         .route("/reservations/{reservation_id}", get(api::reservation::read).delete(api::reservation::release))
         .route("/reservations/{reservation_id}/confirm", post(api::reservation::confirm))

@@ -2,7 +2,9 @@
 
 use crate::placing::NotPlaced;
 use holdfast_domain::invalid::Invalid;
-use holdfast_domain::order::{CLAIMS_MAX, IllegalTransition, Refusal};
+use holdfast_domain::order::{
+    CLAIMS_MAX, IllegalTransition, NotFulfilled, OverRefund, RefundRefusal, Refusal, ReturnRefusal, ShippingRefusal,
+};
 use holdfast_domain::terms::coupon::CouponRefusal;
 use holdfast_runtime::http::Problem;
 use http::StatusCode;
@@ -116,6 +118,51 @@ fn too_many_claims() -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too-many-lines", "There is too much to hold at once")
         .detail(format!("A reservation, or one product of an order, takes at most {CLAIMS_MAX} claims."))
         .error(Invalid::new("lines", format!("must take at most {CLAIMS_MAX} claims")))
+}
+
+/// Why something is not done to an order on its way.
+pub fn not_fulfilled(refused: &NotFulfilled) -> Problem {
+    let words = refused.to_string();
+    let unprocessable = |slug, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, slug, title).detail(words.clone());
+    let conflict = |slug, title| Problem::new(StatusCode::CONFLICT, slug, title).detail(words.clone());
+    let line = |line: &usize, problem: String| Invalid::new("lines", format!("line {line} {problem}"));
+    match refused {
+        NotFulfilled::Illegal(transition) => illegal(transition),
+        NotFulfilled::NotShipped(state) => {
+            conflict("not-shipped", "The carrier does not have the shipment").with("state", *state)
+        }
+        NotFulfilled::Shipping(refusal) => {
+            let problem = unprocessable("not-shippable", "This cannot be shipped");
+            match refusal {
+                ShippingRefusal::UnknownLine { line: at } => problem.error(line(at, "does not exist".to_owned())),
+                ShippingRefusal::TooMany { line: at, left, .. } => problem.error(line(at, format!("has {left} left"))),
+                ShippingRefusal::NothingLeft | ShippingRefusal::TooManyShipments => problem,
+            }
+        }
+        NotFulfilled::Return(refusal) => {
+            let problem = unprocessable("not-returnable", "This cannot come back");
+            match refusal {
+                ReturnRefusal::UnknownLine { line: at } => problem.error(line(at, "does not exist".to_owned())),
+                ReturnRefusal::TooMany { line: at, left, .. } => problem.error(line(at, format!("has {left} left"))),
+                ReturnRefusal::TooManyReturns => problem,
+                ReturnRefusal::TooLate { until } => {
+                    conflict("return-window-over", "The time for returns is over").with("until", until.to_string())
+                }
+            }
+        }
+    }
+}
+
+/// Why the shop cannot give money back.
+pub fn not_refunded(refused: &RefundRefusal) -> Problem {
+    let problem =
+        Problem::new(StatusCode::CONFLICT, "over-refund", "So much cannot go back").detail(refused.to_string());
+    match refused {
+        RefundRefusal::Over(OverRefund { left, .. }) => problem
+            .error(Invalid::new("amount", format!("must be at most {}", left.amount())))
+            .with("left", left.amount()),
+        RefundRefusal::TooMany(_) => problem,
+    }
 }
 
 /// The order does not go there from where it stands.

@@ -11,6 +11,7 @@ use holdfast_domain::pool::{PoolId, StripeNumber};
 use holdfast_domain::product::Product;
 use holdfast_domain::terms::allocation::AllocationPolicy;
 use holdfast_domain::terms::coupon::Coupon;
+use holdfast_domain::terms::orders::OrderPolicy;
 use holdfast_domain::terms::rate::Rate;
 use holdfast_store::{StockHeader, Store, StoreError};
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub struct KnownTerms {
     coupons: ReadThrough<(TenantId, CouponCode), CouponOffer>,
     rates: ReadThrough<(TenantId, Currency, Currency), Rate>,
     policies: ReadThrough<TenantId, AllocationPolicy>,
+    order_policies: ReadThrough<TenantId, OrderPolicy>,
 }
 
 impl Default for KnownTerms {
@@ -56,6 +58,7 @@ impl Default for KnownTerms {
             coupons: ReadThrough::new(RULES_MAX, OFFER_AGE_MAX),
             rates: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
             policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
+            order_policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
         }
     }
 }
@@ -135,5 +138,12 @@ impl KnownTerms {
     pub async fn policy(&self, store: &Store, tenant: &TenantId) -> Result<Arc<AllocationPolicy>, Arc<StoreError>> {
         let policy = self.policies.get(tenant, async { store.allocation_read(tenant).await.map(Some) }).await?;
         Ok(policy.unwrap_or_default())
+    }
+
+    /// How the tenant's orders are paid, from memory or by a read.
+    pub async fn order_policy(&self, store: &Store, tenant: &TenantId) -> Result<OrderPolicy, Arc<StoreError>> {
+        let load = async { store.order_policy_read(tenant).await.map(Some) };
+        let policy = self.order_policies.get(tenant, load).await?;
+        Ok(policy.as_deref().copied().unwrap_or_default())
     }
 }

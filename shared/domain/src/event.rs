@@ -36,11 +36,41 @@ pub enum EventKind {
     PaymentDeclined,
     /// An authorisation that outlived the order was let go.
     PaymentVoided,
+    /// Lines, address or means of payment were changed before it was paid.
+    Changed,
+    /// Some of its lines became an order of their own.
+    Split,
+    /// Its lines went over into another order.
+    Merged,
+    /// It took in the lines of another order.
+    Absorbed,
+    /// The carrier was asked to take some or all of it.
+    Shipping,
+    /// The carrier took a shipment.
+    Shipped,
+    /// The carrier does not take a shipment; its units wait again.
+    ShipmentRefused,
+    /// A shipment arrived.
+    Delivered,
+    /// Units came back.
+    Returned,
+    /// Money was taken out of the authorised amount.
+    PaymentCaptured,
+    /// The provider does not pay out what it had authorised.
+    PaymentCaptureFailed,
+    /// Money is to go back, beyond what returns give back.
+    RefundRequested,
+    /// Money went back.
+    PaymentRefunded,
+    /// The provider does not give money back.
+    PaymentRefundFailed,
+    /// Nobody came back to what had expired or could not be paid: time to remind.
+    Abandoned,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 28] = [
         Self::Reserved,
         Self::Released,
         Self::Placing,
@@ -54,6 +84,21 @@ impl EventKind {
         Self::PaymentAuthorised,
         Self::PaymentDeclined,
         Self::PaymentVoided,
+        Self::Changed,
+        Self::Split,
+        Self::Merged,
+        Self::Absorbed,
+        Self::Shipping,
+        Self::Shipped,
+        Self::ShipmentRefused,
+        Self::Delivered,
+        Self::Returned,
+        Self::PaymentCaptured,
+        Self::PaymentCaptureFailed,
+        Self::RefundRequested,
+        Self::PaymentRefunded,
+        Self::PaymentRefundFailed,
+        Self::Abandoned,
     ];
 
     /// Whether the change begins a hold that ends by itself, so that a timer has to be set.
@@ -87,6 +132,21 @@ impl EventKind {
             Self::PaymentAuthorised => "payment_authorised",
             Self::PaymentDeclined => "payment_declined",
             Self::PaymentVoided => "payment_voided",
+            Self::Changed => "changed",
+            Self::Split => "split",
+            Self::Merged => "merged",
+            Self::Absorbed => "absorbed",
+            Self::Shipping => "shipping",
+            Self::Shipped => "shipped",
+            Self::ShipmentRefused => "shipment_refused",
+            Self::Delivered => "delivered",
+            Self::Returned => "returned",
+            Self::PaymentCaptured => "payment_captured",
+            Self::PaymentCaptureFailed => "payment_capture_failed",
+            Self::RefundRequested => "refund_requested",
+            Self::PaymentRefunded => "payment_refunded",
+            Self::PaymentRefundFailed => "payment_refund_failed",
+            Self::Abandoned => "abandoned",
         }
     }
 }

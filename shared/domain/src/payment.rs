@@ -1,7 +1,8 @@
 //! The payment of an order: what is known of it, and the next step that brings it to its end.
 
 use crate::invalid::Invalid;
-use crate::order::{Order, OrderState};
+use crate::money::Money;
+use crate::order::{Cause, EntryKind, Order, OrderState, RefundStatus};
 use serde::{Deserialize, Serialize};
 
 /// The number of an attempt to pay, from 1. A new one is made only after a definite decline.
@@ -76,15 +77,37 @@ pub enum PaymentStatus {
         /// The provider's name of it.
         reference: PaymentReference,
     },
+    /// The provider does not pay out the amount that it had set aside: people have to look at it.
+    CaptureFailed {
+        /// Which attempt.
+        attempt: AttemptNumber,
+        /// The provider's name of it.
+        reference: PaymentReference,
+        /// Why.
+        code: DeclineCode,
+    },
+}
+
+/// When an authorised amount is captured, by the shop's choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapturePolicy {
+    /// A share with each shipment.
+    #[default]
+    WhenShipped,
+    /// All of it as soon as it is authorised.
+    AtOnce,
 }
 
 /// How an order is paid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
-    /// With what; not known while the order is a reservation.
+    /// With what; not known while the order is a reservation, or is to be paid later.
     pub method: Option<PaymentMethod>,
     /// How far it got.
     pub status: PaymentStatus,
+    /// When it is captured.
+    pub capture: CapturePolicy,
 }
 
 /// What the provider said to an attempt. A silence is not an outcome: the attempt is repeated until there is one.
@@ -110,6 +133,30 @@ pub enum PaymentStep {
     Authorise(AttemptNumber),
     /// Let the amount go: the order ended without it.
     Void(AttemptNumber, PaymentReference),
+    /// Take money out of what is set aside.
+    Capture(Capture),
+    /// Give money back.
+    Refund {
+        /// The provider's name of the payment.
+        reference: PaymentReference,
+        /// The number of the refund within the order.
+        number: u16,
+        /// How much.
+        amount: Money,
+    },
+}
+
+/// Money to be taken out of what is set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// The provider's name of the payment.
+    pub reference: PaymentReference,
+    /// What for: with the order, the provider's idempotency key.
+    pub cause: Cause,
+    /// How much.
+    pub amount: Money,
+    /// Whether nothing more will be captured: the provider lets go of the rest.
+    pub is_final: bool,
 }
 
 /// The next step of an order's payment (PAY-1, PAY-2).
@@ -120,11 +167,44 @@ pub fn next_step(order: &Order) -> PaymentStep {
     use PaymentStatus as P;
     match (&order.payment.status, order.state) {
         (P::None, OrderState::Placed) => PaymentStep::Confirm,
-        (P::Pending, OrderState::Placed) => PaymentStep::Start,
+        // Without a means of payment it waits for one.
+        (P::Pending, OrderState::Placed) if order.payment.method.is_some() => PaymentStep::Start,
         (P::Started { attempt }, _) => PaymentStep::Authorise(*attempt),
-        (P::Authorised { attempt, reference }, OrderState::Cancelled | OrderState::Expired) => {
+        (P::Authorised { attempt, reference }, OrderState::Cancelled | OrderState::Expired)
+            if order.sums().captured.is_zero() =>
+        {
             PaymentStep::Void(*attempt, reference.clone())
         }
+        (P::Authorised { reference, .. }, state) if state.is_sold() => match next_capture(order, reference) {
+            Some(capture) => PaymentStep::Capture(capture),
+            None => next_refund(order, reference),
+        },
+        (P::Authorised { reference, .. } | P::CaptureFailed { reference, .. }, _) => next_refund(order, reference),
         _ => PaymentStep::Done,
     }
+}
+
+fn next_capture(order: &Order, reference: &PaymentReference) -> Option<Capture> {
+    let capture = |cause, amount, is_final| Capture { reference: reference.clone(), cause, amount, is_final };
+    if order.payment.capture == CapturePolicy::AtOnce {
+        let is_open = !order.has_entry(EntryKind::Captured, Cause::Order);
+        return is_open.then(|| capture(Cause::Order, order.total, true));
+    }
+    let open = order.shipments.iter().filter(|shipment| {
+        let is_captured = order.has_entry(EntryKind::Captured, Cause::Shipment(shipment.number));
+        shipment.status.booking().is_some() && !shipment.amount.is_zero() && !is_captured
+    });
+    let open: Vec<_> = open.collect();
+    let first = open.first()?;
+    let all_shipped = matches!(order.state, OrderState::Shipped | OrderState::Delivered | OrderState::Returned);
+    Some(capture(Cause::Shipment(first.number), first.amount, all_shipped && open.len() == 1))
+}
+
+fn next_refund(order: &Order, reference: &PaymentReference) -> PaymentStep {
+    let open = order.refunds.iter().find(|refund| refund.status == RefundStatus::Requested);
+    open.map_or(PaymentStep::Done, |refund| PaymentStep::Refund {
+        reference: reference.clone(),
+        number: refund.number,
+        amount: refund.amount,
+    })
 }

@@ -275,6 +275,11 @@ pub fn allocation(tenant: &TenantId) -> Key {
     Key::new(format!("{tenant}#config"), "allocation")
 }
 
+/// A tenant's policy of orders.
+pub fn order_policy(tenant: &TenantId) -> Key {
+    Key::new(format!("{tenant}#config"), "orders")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,6 +31,14 @@ struct SourceItem {
     warehouse: WarehouseId,
     stripe: StripeNumber,
     quantity: u32,
+    #[serde(default, skip_serializing_if = "is_none_of")]
+    restocked: u32,
+    #[serde(default, skip_serializing_if = "is_none_of")]
+    restocked_late: u32,
+}
+
+fn is_none_of(units: &u32) -> bool {
+    *units == 0
 }
 
 /// A claim that no line makes. Whose allowance it is, the order says.
@@ -52,6 +60,8 @@ impl LineItem {
             warehouse: source.warehouse.clone(),
             stripe: source.stripe,
             quantity: source.quantity,
+            restocked: source.restocked,
+            restocked_late: source.restocked_late,
         };
         let foreign = line.unit_price.currency() != currency;
         Self {
@@ -67,8 +77,10 @@ impl LineItem {
     /// The line, in an order of this currency.
     pub(crate) fn line(self, currency: Currency) -> Result<Line, String> {
         let invalid = |invalid: holdfast_domain::invalid::Invalid| invalid.to_string();
-        let source =
-            |item: SourceItem| Source { warehouse: item.warehouse, stripe: item.stripe, quantity: item.quantity };
+        let source = |item: SourceItem| {
+            let SourceItem { warehouse, stripe, quantity, restocked, restocked_late } = item;
+            Source { warehouse, stripe, quantity, restocked: restocked.min(quantity), restocked_late }
+        };
         let quantity = Quantity::new(self.quantity).map_err(invalid)?;
         let price_currency = self.converted.as_ref().map_or(currency, |converted| converted.currency);
         let unit_price = Money::new(self.price, price_currency).map_err(invalid)?;

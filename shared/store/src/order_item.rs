@@ -1,5 +1,6 @@
 //! The item of an order: it is the order, its idempotency record, its hold and its outbox.
 
+use crate::fulfilment_item::{LedgerItem, RefundItem, ReturnItem, ShipmentItem};
 use crate::item::{self, Item};
 use crate::line_item::{ClaimItem, LineItem};
 use crate::{StoreError, keys};
@@ -7,8 +8,8 @@ use holdfast_domain::address::Address;
 use holdfast_domain::event::{EventKind, Trace};
 use holdfast_domain::ids::{CouponCode, CustomerId, Fingerprint};
 use holdfast_domain::money::{Currency, Money};
-use holdfast_domain::order::{Discount, HistoryEntry, Order, OrderState, Parts};
-use holdfast_domain::payment::{DeclineCode, Payment, PaymentMethod, PaymentReference, PaymentStatus};
+use holdfast_domain::order::{Cause, Discount, EntryKind, HistoryEntry, LedgerEntry, Order, OrderState, Parts};
+use holdfast_domain::payment::{CapturePolicy, DeclineCode, Payment, PaymentMethod, PaymentReference, PaymentStatus};
 use holdfast_domain::terms::rate::{Rate, RateValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,14 @@ struct OrderItem {
     event: Trace,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     released_late: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ledger: Vec<LedgerItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    shipments: Vec<ShipmentItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    returns: Vec<ReturnItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refunds: Vec<RefundItem>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,6 +113,12 @@ pub(crate) struct PaymentItem {
     reference: Option<PaymentReference>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decline: Option<DeclineCode>,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    capture: CapturePolicy,
+}
+
+fn is_usual(policy: &CapturePolicy) -> bool {
+    *policy == CapturePolicy::default()
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -115,6 +130,7 @@ enum PaymentName {
     Authorised,
     Declined,
     Voided,
+    CaptureFailed,
 }
 
 /// The item of a new order.
@@ -147,6 +163,10 @@ pub(crate) fn order_item(order: &Order, trace: &Trace) -> Item {
         history: order.history.iter().map(HistoryItem::from).collect(),
         event: trace.clone(),
         released_late: false,
+        ledger: order.ledger.iter().map(LedgerItem::from).collect(),
+        shipments: order.shipments.iter().map(ShipmentItem::from).collect(),
+        returns: order.returns.iter().map(ReturnItem::from).collect(),
+        refunds: order.refunds.iter().map(RefundItem::from).collect(),
     })
 }
 
@@ -190,7 +210,10 @@ impl TryFrom<OrderItem> for StoredOrder {
         let discount = item.discount.map(|discount| discount.discount(currency)).transpose()?;
         let fingerprint = u128::from_str_radix(&item.fingerprint, 16).map_err(|error| error.to_string())?;
         let history = item.history.into_iter().map(HistoryItem::entry).collect::<Result<_, _>>()?;
-        let order = Order {
+        let ledger = item.ledger.into_iter().map(|entry| entry.entry(currency)).collect::<Result<_, _>>()?;
+        let shipments = item.shipments.into_iter().map(|shipment| shipment.shipment(currency));
+        let refunds = item.refunds.into_iter().map(|refund| refund.refund(currency));
+        let mut order = Order {
             id,
             tenant,
             customer: item.customer,
@@ -209,9 +232,26 @@ impl TryFrom<OrderItem> for StoredOrder {
             expires_at: timestamp(item.expires_at)?,
             fingerprint: Fingerprint::from(fingerprint.to_be_bytes()),
             history,
+            ledger,
+            shipments: shipments.collect::<Result<_, _>>()?,
+            returns: item.returns.into_iter().map(ReturnItem::returned).collect::<Result<_, _>>()?,
+            refunds: refunds.collect::<Result<_, _>>()?,
         };
+        order.ledger.splice(0..0, unwritten_authorisation(&order));
         Ok(Self { order, trace: item.event, released_late: item.released_late })
     }
+}
+
+/// The entry of an authorisation that was made before orders had a ledger.
+fn unwritten_authorisation(order: &Order) -> Option<LedgerEntry> {
+    use PaymentStatus as P;
+    let was_authorised =
+        matches!(order.payment.status, P::Authorised { .. } | P::Voided { .. } | P::CaptureFailed { .. });
+    let is_written = order.has_entry(EntryKind::Authorised, Cause::Order);
+    let noted = |entry: &&HistoryEntry| matches!(entry.kind, EventKind::Paid | EventKind::PaymentAuthorised);
+    let noted = order.history.iter().find(noted).filter(|_| was_authorised && !is_written)?;
+    let (kind, cause, amount) = (EntryKind::Authorised, Cause::Order, order.total);
+    Some(LedgerEntry { kind, amount, cause, at: noted.at, version: 0 })
 }
 
 impl From<&Discount> for DiscountItem {
@@ -275,8 +315,12 @@ impl From<&Payment> for PaymentItem {
             }
             P::Declined { attempt, code } => (PaymentName::Declined, Some(*attempt), None, Some(code.clone())),
             P::Voided { attempt, reference } => (PaymentName::Voided, Some(*attempt), Some(reference.clone()), None),
+            P::CaptureFailed { attempt, reference, code } => {
+                (PaymentName::CaptureFailed, Some(*attempt), Some(reference.clone()), Some(code.clone()))
+            }
         };
-        Self { method: payment.method.clone(), status, attempt, reference, decline }
+        let (method, capture) = (payment.method.clone(), payment.capture);
+        Self { method, status, attempt, reference, decline, capture }
     }
 }
 
@@ -290,8 +334,11 @@ impl PaymentItem {
             (PaymentName::Authorised, Some(attempt), Some(reference), _) => P::Authorised { attempt, reference },
             (PaymentName::Declined, Some(attempt), _, Some(code)) => P::Declined { attempt, code },
             (PaymentName::Voided, Some(attempt), Some(reference), _) => P::Voided { attempt, reference },
+            (PaymentName::CaptureFailed, Some(attempt), Some(reference), Some(code)) => {
+                P::CaptureFailed { attempt, reference, code }
+            }
             _ => return Err("the payment lacks an attempt, a reference or a reason".to_owned()),
         };
-        Ok(Payment { method: self.method, status })
+        Ok(Payment { method: self.method, status, capture: self.capture })
     }
 }

@@ -4,8 +4,8 @@ use super::engine::Answer;
 use super::switchboard::Switchboard;
 use async_trait::async_trait;
 use holdfast_domain::ids::OrderId;
-use holdfast_domain::payment::{AttemptNumber, DeclineCode, PaymentOutcome, PaymentReference};
-use order_worker::{Authorisation, PaymentError, PaymentGateway};
+use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentOutcome, PaymentReference};
+use order_worker::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,19 +24,29 @@ pub enum Entry {
     Voided,
 }
 
-/// The provider's books, by order and attempt.
+/// The provider's books.
 #[derive(Debug, Default)]
-pub struct Ledger(BTreeMap<(String, u64), Entry>);
+pub struct Ledger {
+    /// By order and attempt.
+    attempts: BTreeMap<(String, u64), Entry>,
+    /// Captures and refunds, by order and the provider's idempotency key, with their amounts.
+    moved: BTreeMap<(String, String), i64>,
+}
 
 impl Ledger {
     /// Applies a call.
     pub fn apply(&mut self, operation: &str, body: &Value) -> Answer {
-        let key = (body["order"].as_str().unwrap_or_default().to_owned(), body["attempt"].as_u64().unwrap_or_default());
+        let order = body["order"].as_str().unwrap_or_default().to_owned();
+        let key = (order.clone(), body["attempt"].as_u64().unwrap_or_default());
         match operation {
-            "Void" => drop(self.0.insert(key, Entry::Voided)),
+            "Void" => drop(self.attempts.insert(key, Entry::Voided)),
+            "Capture" | "Refund" => {
+                let name = format!("{operation} {}", body["name"].as_str().unwrap_or_default());
+                self.moved.entry((order, name)).or_insert(body["amount"].as_i64().unwrap_or_default());
+            }
             _ => {
                 let first = if body["method"] == DECLINED { Entry::Declined } else { Entry::Authorised };
-                if *self.0.entry(key).or_insert(first) == Entry::Declined {
+                if *self.attempts.entry(key).or_insert(first) == Entry::Declined {
                     return (200, "declined".to_owned());
                 }
             }
@@ -46,7 +56,16 @@ impl Ledger {
 
     /// What was done for an order.
     pub fn of_order(&self, order: &str) -> Vec<Entry> {
-        self.0.iter().filter(|((of, _), _)| of == order).map(|(_, entry)| *entry).collect()
+        self.attempts.iter().filter(|((of, _), _)| of == order).map(|(_, entry)| *entry).collect()
+    }
+
+    /// What was captured and what was refunded for an order, in minor units.
+    pub fn moved(&self, order: &str) -> (i64, i64) {
+        let sum = |operation: &str| {
+            let moves = self.moved.iter().filter(|((of, name), _)| of == order && name.starts_with(operation));
+            moves.map(|(_, amount)| amount).sum()
+        };
+        (sum("Capture"), sum("Refund"))
     }
 }
 
@@ -68,6 +87,18 @@ impl PaymentGateway for Provider {
     async fn void(&self, order: OrderId, attempt: AttemptNumber, _: &PaymentReference) -> Result<(), PaymentError> {
         let body = json!({"order": order.to_string(), "attempt": attempt});
         self.call("Void", order, attempt, body).await.map(drop)
+    }
+
+    async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {
+        let name = format!("{:?}", capture.cause);
+        let body = json!({"order": order.to_string(), "name": name, "amount": capture.amount.amount()});
+        self.call("Capture", order, 1, body).await.map(|_| CaptureOutcome::Captured)
+    }
+
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError> {
+        let name = request.number.to_string();
+        let body = json!({"order": request.order.to_string(), "name": name, "amount": request.amount.amount()});
+        self.call("Refund", request.order, 1, body).await.map(|_| RefundOutcome::Refunded(format!("re_{name}")))
     }
 }
 

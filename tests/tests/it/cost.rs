@@ -4,7 +4,7 @@ use holdfast_domain::event::Trace;
 use holdfast_domain::ids::{Fingerprint, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
 use holdfast_domain::money::Currency;
 use holdfast_domain::order::{Customer, PlaceOrder, Purpose, Quantity, RequestedLine, Terms};
-use holdfast_domain::payment::PaymentMethod;
+use holdfast_domain::payment::{CapturePolicy, PaymentMethod};
 use holdfast_domain::pool::{Claim, Guard, PoolId, StripeId, Take};
 use holdfast_store::{Meter, Placing};
 use holdfast_tests::clock::TestClock;
@@ -32,7 +32,8 @@ fn request(key: &str) -> PlaceOrder {
             shown_price: None,
         }],
         coupon: None,
-        purpose: Purpose::Order { address, method: PaymentMethod::parse("pm_card_visa".to_owned()).unwrap() },
+        purpose: Purpose::Order { address, method: PaymentMethod::parse("pm_card_visa".to_owned()).ok() },
+        capture: CapturePolicy::default(),
     }
 }
 

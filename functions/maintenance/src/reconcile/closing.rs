@@ -60,7 +60,7 @@ impl Run<'_> {
     /// Adds an order of a closed day to the balances that could not be read when its day was closed.
     pub(super) async fn close_late(&self, stored: &StoredOrder) -> Result<(), StoreError> {
         let (store, order) = (&self.maintenance.store, &stored.order);
-        let keep = Keep::of_order(order);
+        let keep = Keep::of_closed_order(order);
         let counts = keep.goes_into_balance() && (order.state.keeps_stock() || stored.released_late);
         if order.was_placed() {
             for part in store.order_parts_held(order).await? {
@@ -80,7 +80,7 @@ impl Run<'_> {
         // What no balance takes, and what is still to end, is looked at by every pass.
         let mut carry = if keeps { !has_ended(order) } else { !parts.is_empty() };
         carry |= next_step(order) != PaymentStep::Done;
-        let keep = Keep::of_order(order);
+        let keep = Keep::of_closed_order(order);
         let mut count = false;
         if list == DayList::Holds {
             // An order from here on, or ended: then it is looked at where it is listed by now, or not at all.

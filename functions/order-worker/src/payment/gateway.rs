@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::money::Money;
-use holdfast_domain::payment::{AttemptNumber, PaymentMethod, PaymentOutcome, PaymentReference};
+use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentMethod, PaymentOutcome, PaymentReference};
 
 /// An attempt to set an order's amount aside. All of it is stored on the order, so that a repetition is the same to
 /// the letter.
@@ -30,6 +30,37 @@ pub enum PaymentError {
     Rejected(String),
 }
 
+/// Money to give back. All of it is stored on the order, so that a repetition is the same to the letter.
+#[derive(Debug, Clone)]
+pub struct RefundRequest {
+    /// For which order.
+    pub order: OrderId,
+    /// The number of the refund: with the order, the provider's idempotency key.
+    pub number: u16,
+    /// The provider's name of the payment.
+    pub reference: PaymentReference,
+    /// How much, above zero.
+    pub amount: Money,
+}
+
+/// What the provider said to a capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaptureOutcome {
+    /// The money is the shop's.
+    Captured,
+    /// It is not, and will not be.
+    Refused(DeclineCode),
+}
+
+/// What the provider said to a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// It went back: the provider's name of it.
+    Refunded(String),
+    /// It did not, and will not.
+    Refused(DeclineCode),
+}
+
 /// A payment provider.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync {
@@ -49,4 +80,16 @@ pub trait PaymentGateway: Send + Sync {
         attempt: AttemptNumber,
         reference: &PaymentReference,
     ) -> Result<(), PaymentError>;
+
+    /// Takes money out of what is set aside. Repeating the same capture takes it once.
+    ///
+    /// # Errors
+    /// [`PaymentError`] when the outcome is not known.
+    async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError>;
+
+    /// Gives money back. Repeating the same refund gives it back once (PAY-5).
+    ///
+    /// # Errors
+    /// [`PaymentError`] when the outcome is not known.
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError>;
 }

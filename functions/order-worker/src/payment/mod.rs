@@ -5,5 +5,5 @@ mod gateway;
 mod steps;
 mod stripe;
 
-pub use gateway::{Authorisation, PaymentError, PaymentGateway};
+pub use gateway::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest};
 pub use stripe::Stripe;

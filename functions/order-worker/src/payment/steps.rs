@@ -1,6 +1,6 @@
 //! From one step of a payment to the next, until there is none.
 
-use super::Authorisation;
+use super::{Authorisation, CaptureOutcome, RefundOutcome, RefundRequest};
 use crate::{WorkError, Worker};
 use holdfast_domain::event::{OrderNotice, Trace};
 use holdfast_domain::order::Order;
@@ -35,6 +35,19 @@ impl Worker {
                 PaymentStep::Void(attempt, reference) => {
                     self.payments.void(order.id, attempt, &reference).await?;
                     Some(order.voided(attempt, reference, self.clock.now()))
+                }
+                PaymentStep::Capture(capture) => match self.payments.capture(order.id, &capture).await? {
+                    CaptureOutcome::Captured => {
+                        Some(order.captured(capture.cause, capture.amount, self.clock.now())?)
+                    }
+                    CaptureOutcome::Refused(code) => Some(order.capture_refused(code, self.clock.now())),
+                },
+                PaymentStep::Refund { reference, number, amount } => {
+                    let refund = RefundRequest { order: order.id, number, reference, amount };
+                    match self.payments.refund(&refund).await? {
+                        RefundOutcome::Refunded(reference) => order.refunded(number, reference, self.clock.now())?,
+                        RefundOutcome::Refused(code) => order.refund_refused(number, code, self.clock.now()),
+                    }
                 }
             };
             let Some(change) = change else { return Ok(()) };

@@ -1,11 +1,12 @@
 //! The Stripe API: PaymentIntents with manual capture (https://docs.stripe.com/api/payment_intents).
 
 use super::amount::amount;
-use super::{Authorisation, PaymentError, PaymentGateway};
+use super::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest};
 use async_trait::async_trait;
 use backon::{ExponentialBuilder, Retryable};
 use holdfast_domain::ids::OrderId;
-use holdfast_domain::payment::{AttemptNumber, DeclineCode, PaymentOutcome, PaymentReference};
+use holdfast_domain::order::Cause;
+use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentOutcome, PaymentReference};
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use std::time::Duration;
@@ -31,6 +32,12 @@ struct PaymentIntent {
     id: String,
     status: String,
     last_payment_error: Option<ApiError>,
+}
+
+/// An object of the API of which only the name matters.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +69,21 @@ impl ApiError {
         // Nothing else that an attempt names can be missing.
         let missing = status == StatusCode::NOT_FOUND || self.param.as_deref() == Some("payment_method");
         self.kind != "idempotency_error" && (named || missing)
+    }
+
+    /// Whether this is about a charge that cannot be captured or given back any more
+    /// (https://docs.stripe.com/error-codes).
+    fn is_about_the_charge(&self, status: StatusCode) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let named = matches!(
+            code,
+            "charge_expired_for_capture"
+                | "charge_already_refunded"
+                | "charge_disputed"
+                | "charge_not_refundable"
+                | "payment_intent_unexpected_state"
+        );
+        self.kind != "idempotency_error" && (named || status == StatusCode::PAYMENT_REQUIRED)
     }
 }
 
@@ -163,6 +185,57 @@ impl PaymentGateway for Stripe {
             StatusCode::BAD_REQUEST if self.intent(reference).await?.status == "canceled" => Ok(()),
             status => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
         }
+    }
+
+    async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {
+        let Some(amount) = amount(capture.amount) else {
+            return Ok(CaptureOutcome::Refused(DeclineCode("amount_not_payable".to_owned())));
+        };
+        let path = format!("/v1/payment_intents/{}/capture", capture.reference.0);
+        let key = format!("{order}-capture-{}", cause(capture.cause));
+        let amount = amount.to_string();
+        // Several captures of one payment (https://docs.stripe.com/payments/multicapture).
+        let is_final = if capture.is_final { "true" } else { "false" };
+        let form = [("amount_to_capture", amount.as_str()), ("final_capture", is_final)];
+        let (status, body) = self.post(&path, &key, &form).await?;
+        match status {
+            StatusCode::OK => Ok(CaptureOutcome::Captured),
+            status => match read::<ErrorBody>(&body)?.error {
+                error if error.is_about_the_charge(status) => Ok(CaptureOutcome::Refused(error.reason())),
+                error => Err(rejected(status, &error)),
+            },
+        }
+    }
+
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError> {
+        let Some(amount) = amount(request.amount) else {
+            return Ok(RefundOutcome::Refused(DeclineCode("amount_not_payable".to_owned())));
+        };
+        let (order, number) = (request.order.to_string(), request.number.to_string());
+        let amount = amount.to_string();
+        let form = [
+            ("payment_intent", request.reference.0.as_str()),
+            ("amount", &amount),
+            ("metadata[order_id]", &order),
+            ("metadata[refund]", &number),
+        ];
+        let (status, body) = self.post("/v1/refunds", &format!("{order}-refund-{number}"), &form).await?;
+        match status {
+            StatusCode::OK => Ok(RefundOutcome::Refunded(read::<Named>(&body)?.id)),
+            status => match read::<ErrorBody>(&body)?.error {
+                error if error.is_about_the_charge(status) => Ok(RefundOutcome::Refused(error.reason())),
+                error => Err(rejected(status, &error)),
+            },
+        }
+    }
+}
+
+/// The name of what a capture is for, in its idempotency key.
+fn cause(cause: Cause) -> String {
+    match cause {
+        Cause::Order => "order".to_owned(),
+        Cause::Shipment(number) => format!("shipment-{number}"),
+        Cause::Refund(number) => format!("refund-{number}"),
     }
 }
 

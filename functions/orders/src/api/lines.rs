@@ -42,6 +42,11 @@ pub fn checked(lines: Vec<LineBody>, problems: &mut Problems) -> Vec<RequestedLi
     checked
 }
 
+/// How many units of a line that exists.
+pub fn units(quantity: i64) -> Result<u32, Invalid> {
+    Quantity::new(quantity).map(Quantity::units)
+}
+
 fn shown_price(amount: i64) -> Result<i64, Invalid> {
     match (0..=AMOUNT_MAX).contains(&amount) {
         true => Ok(amount),

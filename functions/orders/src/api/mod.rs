@@ -7,13 +7,18 @@ pub mod place;
 pub mod read;
 pub mod reservation;
 pub mod reserve;
+pub mod returns;
+pub mod ship;
 pub mod view;
 
-use holdfast_domain::ids::OrderId;
+use axum::response::Response;
+use holdfast_domain::ids::{Fingerprint, OrderId};
 use holdfast_domain::invalid::Invalid;
-use holdfast_domain::order::{Actor, Order};
-use holdfast_runtime::http::{Caller, Problem, Right, Scope};
+use holdfast_domain::order::{Actor, Order, RequestMark};
+use holdfast_runtime::http::{Caller, Problem, Right, Scope, idempotency_key};
 use holdfast_store::Store;
+use http::{HeaderMap, HeaderValue};
+use place::IDEMPOTENT_REPLAYED;
 
 /// An order that the caller may see, with all its lines. A reservation, or an attempt to place an order, is none.
 ///
@@ -58,6 +63,35 @@ fn actor(scope: &Scope, order: &Order) -> Actor {
     match order.customer == id {
         true => Actor::Customer(id),
         false => Actor::Staff(id),
+    }
+}
+
+/// A person of the shop, acting as one.
+fn staff(scope: &Scope) -> Actor {
+    Actor::Staff(scope.caller.customer.id.clone())
+}
+
+/// The `Idempotency-Key` of a request that changes an order: the order keeps a mark of it instead of the key.
+struct RequestKey(RequestMark);
+
+impl RequestKey {
+    /// The key of a request for `what`: the same key may be used once for each kind of request.
+    fn of(headers: &HeaderMap, what: &str) -> Result<Self, Problem> {
+        let key = idempotency_key(headers)?;
+        let hash = Fingerprint::of(format!("{what}#{key}").as_bytes()).to_string();
+        // Half of the digits of a hash: an order has few requests to tell apart.
+        let mark = u64::from_str_radix(&hash[..15], 16).expect("a fingerprint is written in hexadecimal digits");
+        Ok(Self(mark))
+    }
+
+    fn mark(&self) -> RequestMark {
+        self.0
+    }
+
+    /// The answer to a request that was made before.
+    fn replayed(&self, mut response: Response) -> Response {
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        response
     }
 }
 

@@ -11,7 +11,7 @@ use holdfast_domain::ids::{CouponCode, Fingerprint, OrderId};
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::Currency;
 use holdfast_domain::order::{LINES_MAX, PlaceOrder, Purpose};
-use holdfast_domain::payment::PaymentMethod;
+use holdfast_domain::payment::{CapturePolicy, PaymentMethod};
 use holdfast_runtime::http::schemas::{AddressSchema, ProblemSchema};
 use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -41,9 +41,10 @@ pub struct PlaceBody {
     /// Where it goes.
     #[schema(value_type = AddressSchema)]
     shipping_address: Address,
-    /// The payment provider's token, never a card number.
+    /// The payment provider's token, never a card number. Without it the order waits for one until it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "pm_card_visa")]
-    payment_method: String,
+    payment_method: Option<String>,
 }
 
 /// Places an order: 201 with the order, or 200 with the order that an earlier request with the same key placed.
@@ -73,8 +74,9 @@ pub async fn place(
     if body.lines.len() > LINES_MAX {
         return Err(problems::too_many_lines(LINES_MAX));
     }
-    let request = checked(body, &scope, order_id).map_err(Problem::invalid)?;
+    let mut request = checked(body, &scope, order_id).map_err(Problem::invalid)?;
     let store = app.store.metered(Arc::clone(&scope.meter));
+    request.capture = app.order_policy(&store, &scope).await?.capture;
     let (status, order) = match app.place(&store, &request, app.settings.expires_in, &scope.trace).await? {
         Placed::New(order) => (StatusCode::CREATED, order),
         Placed::Before(order) => (StatusCode::OK, order),
@@ -101,7 +103,7 @@ fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrd
     let currency = problems.keep("", Currency::parse(&body.currency));
     let lines = lines::checked(body.lines, &mut problems);
     let coupon = problems.keep("", body.coupon.map(coupon_code).transpose()).flatten();
-    let payment_method = problems.keep("", PaymentMethod::parse(body.payment_method));
+    let payment_method = problems.keep("", body.payment_method.map(PaymentMethod::parse).transpose());
     let address = match body.shipping_address.checked() {
         Ok(address) => Some(address),
         Err(wrong) => {
@@ -118,6 +120,7 @@ fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrd
         lines,
         coupon,
         purpose: Purpose::Order { address, method },
+        capture: CapturePolicy::default(),
     });
     problems.finish(request)
 }

@@ -11,6 +11,7 @@ use holdfast_domain::ids::{Fingerprint, OrderId};
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::Currency;
 use holdfast_domain::order::{PlaceOrder, Purpose};
+use holdfast_domain::payment::CapturePolicy;
 use holdfast_domain::text::Country;
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope, idempotency_key};
@@ -72,8 +73,9 @@ pub async fn reserve(
     if body.lines.len() > LINES_AT_ONCE_MAX {
         return Err(problems::too_many_lines(LINES_AT_ONCE_MAX));
     }
-    let (request, lasts) = checked(body, &scope, id).map_err(Problem::invalid)?;
+    let (mut request, lasts) = checked(body, &scope, id).map_err(Problem::invalid)?;
     let store = app.store.metered(Arc::clone(&scope.meter));
+    request.capture = app.order_policy(&store, &scope).await?.capture;
     let (status, reserved) = match app.place(&store, &request, lasts, &scope.trace).await? {
         Placed::New(reserved) => (StatusCode::CREATED, reserved),
         Placed::Before(reserved) => (StatusCode::OK, reserved),
@@ -107,6 +109,7 @@ fn checked(body: ReserveBody, scope: &Scope, order_id: OrderId) -> Result<(Place
             lines,
             coupon: None,
             purpose: Purpose::Reservation { country },
+            capture: CapturePolicy::default(),
         };
         (request, ttl)
     });

@@ -27,10 +27,12 @@ pub struct Stock {
     pub available: i64,
     /// What is left in its emptiest stripe.
     pub lowest: i64,
-    /// Claimed by orders that are `placed`.
+    /// Claimed by orders that are not paid yet.
     pub held: i64,
-    /// Claimed by orders that are `paid`.
+    /// Sold by orders that are paid, also what came back of it.
     pub sold: i64,
+    /// What came back and is free again.
+    pub restocked: i64,
 }
 
 /// The uses of a coupon.
@@ -120,6 +122,8 @@ pub struct LineFacts {
     pub discount: i64,
     /// The units claimed from stripes.
     pub claimed: i64,
+    /// Those of them that came back and were given back.
+    pub restocked: i64,
 }
 
 /// Everything the laws are about.
@@ -154,7 +158,18 @@ impl std::fmt::Display for ProductKey {
 impl OrderFacts {
     /// Whether its units are kept from others.
     pub fn keeps_stock(&self) -> bool {
-        matches!(self.state.as_str(), "placed" | "paid" | "reserved" | "placing")
+        self.is_held() || self.is_sold()
+    }
+
+    /// Whether its units wait for it to be paid or completed.
+    pub fn is_held(&self) -> bool {
+        matches!(self.state.as_str(), "placed" | "reserved" | "placing")
+    }
+
+    /// Whether its units are sold.
+    pub fn is_sold(&self) -> bool {
+        let states = ["paid", "shipping", "partially_shipped", "shipped", "delivered", "returned"];
+        states.contains(&self.state.as_str())
     }
 
     /// Whether it was placed at some time: what never was is no order.
@@ -276,10 +291,11 @@ impl Evidence {
         for order in orders.iter().filter(|order| order.keeps_stock()) {
             for line in &order.lines {
                 let stock = self.stock.entry(ProductKey::new(&order.tenant, &line.product)).or_default();
-                match order.state == "paid" {
+                match order.is_sold() {
                     true => stock.sold += line.claimed,
                     false => stock.held += line.claimed,
                 }
+                stock.restocked += line.restocked;
             }
             for claim in &order.claims {
                 match claim.pool.strip_prefix("coupon#") {

@@ -87,7 +87,7 @@ pub fn of_table(evidence: &Evidence) -> Vec<Law> {
 
 /// The units that orders keep beyond what was received.
 pub fn oversold_units(evidence: &Evidence) -> i64 {
-    evidence.stock.values().map(|stock| (stock.held + stock.sold - stock.receipts).max(0)).sum()
+    evidence.stock.values().map(|stock| (stock.held + stock.sold - stock.restocked - stock.receipts).max(0)).sum()
 }
 
 /// The number of events: one for every version of every order.
@@ -108,12 +108,12 @@ fn law(name: &'static str, first_breach: Option<String>, looked_at: String) -> L
 
 fn stock_conserved(evidence: &Evidence) -> Law {
     let breach = evidence.stock.iter().find_map(|(product, stock)| {
-        let accounted = stock.available + stock.held + stock.sold;
+        let accounted = stock.available + stock.held + stock.sold - stock.restocked;
         let conserved = stock.receipts == accounted && stock.received == stock.receipts;
         let (receipts, received) = (stock.receipts, stock.received);
-        let (available, held, sold) = (stock.available, stock.held, stock.sold);
+        let (available, held, sold, back) = (stock.available, stock.held, stock.sold, stock.restocked);
         (!conserved).then(|| {
-            format!("{product}: receipts {receipts}, received {received}, but available {available} + held {held} + sold {sold}")
+            format!("{product}: receipts {receipts}, received {received}, but available {available} + held {held} + sold {sold} - restocked {back}")
         })
     });
     let units: i64 = evidence.stock.values().map(|stock| stock.receipts).sum();
@@ -122,7 +122,7 @@ fn stock_conserved(evidence: &Evidence) -> Law {
 
 fn nothing_oversold(evidence: &Evidence) -> Law {
     let breach = evidence.stock.iter().find_map(|(product, stock)| {
-        let kept = stock.held + stock.sold;
+        let kept = stock.held + stock.sold - stock.restocked;
         let oversold = kept > stock.receipts || stock.lowest < 0;
         oversold.then(|| format!("{product}: {kept} of {} units kept, {} in a stripe", stock.receipts, stock.lowest))
     });
@@ -160,23 +160,48 @@ fn totals_exact(evidence: &Evidence) -> Law {
 /// Every version has its entry in the history, which begins with the placing, or what came before it, and leads to the
 /// state.
 fn histories_complete(evidence: &Evidence) -> Law {
-    const STATES: [&str; 9] =
-        ["reserved", "released", "placing", "aborted", "placed", "paid", "payment_failed", "cancelled", "expired"];
     const BEGINNINGS: [&str; 3] = ["placed", "reserved", "placing"];
     let breach = evidence.orders.iter().find_map(|order| {
-        let led_to = order.history.iter().rfind(|entry| STATES.contains(&entry.as_str()));
+        let led_to = order.history.iter().rev().find_map(|entry| states_after(entry));
         let begun = order.history.first().is_some_and(|entry| BEGINNINGS.contains(&entry.as_str()));
-        let complete = order.history.len() as i64 == order.version && begun && led_to == Some(&order.state);
+        let complete = order.history.len() as i64 == order.version
+            && begun
+            && led_to.is_some_and(|states| states.contains(&order.state.as_str()));
         let (id, state, version, history) = (&order.id, &order.state, order.version, order.history.join(", "));
         (!complete).then(|| format!("order {id}: {state} at version {version}, but its history is: {history}"))
     });
     law("histories_complete", breach, format!("{} changes", events(evidence)))
 }
 
+/// Where an order may stand after something happened to it; none if that moves no order.
+fn states_after(entry: &str) -> Option<&'static [&'static str]> {
+    Some(match entry {
+        "reserved" => &["reserved"],
+        "released" => &["released"],
+        "placing" => &["placing"],
+        "aborted" => &["aborted"],
+        "placed" | "changed" | "split" | "absorbed" => &["placed"],
+        "merged" => &["merged"],
+        "paid" => &["paid"],
+        "payment_failed" => &["payment_failed"],
+        "cancelled" => &["cancelled"],
+        "expired" => &["expired"],
+        "shipping" => &["shipping"],
+        "shipped" => &["shipping", "partially_shipped", "shipped"],
+        "shipment_refused" => &["shipping", "partially_shipped", "paid"],
+        "delivered" => &["shipping", "partially_shipped", "shipped", "delivered"],
+        "returned" => &["shipping", "partially_shipped", "shipped", "delivered", "returned"],
+        _ => return None,
+    })
+}
+
 /// A large order that keeps its stock has all its parts, and one that does not has given all of them back.
 fn parts_settled(evidence: &Evidence) -> Law {
     let stray = evidence.stray_parts.first().map(|part| format!("part {part} is held for nobody"));
-    let torn = evidence.orders.iter().find(|order| matches!(order.state.as_str(), "placed" | "paid") && !order.whole);
+    let torn = evidence.orders.iter().find(|order| {
+        let is_begun = matches!(order.state.as_str(), "reserved" | "placing");
+        order.keeps_stock() && !is_begun && !order.whole
+    });
     let torn = torn.map(|order| format!("order {} is {}, but a part of it is not held", order.id, order.state));
     let parted = evidence.orders.iter().filter(|order| order.attempt.is_some()).count();
     law("parts_settled", stray.or(torn), format!("{parted} orders in parts"))

@@ -1,11 +1,13 @@
 //! What may be done to an order. Each deed gives the order as it would be, for the store to write if nothing came
 //! between.
 
+use super::returned::{RefundReason, Restock};
+use super::transitions::{Role, is_legal};
 use super::{HistoryEntry, Order, OrderState, Parts};
 use crate::address::Address;
 use crate::event::EventKind;
 use crate::ids::CustomerId;
-use crate::payment::{AttemptNumber, PaymentMethod, PaymentOutcome, PaymentReference, PaymentStatus};
+use crate::payment::PaymentMethod;
 use crate::pool::Claim;
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,6 +20,17 @@ pub enum Actor {
     Staff(CustomerId),
     /// A background worker, by its task.
     Worker(&'static str),
+}
+
+impl Actor {
+    /// As which of those that [`super::TRANSITIONS`] knows.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Customer(_) => Role::Customer,
+            Self::Staff(_) => Role::Staff,
+            Self::Worker(_) => Role::Worker,
+        }
+    }
 }
 
 impl std::fmt::Display for Actor {
@@ -49,6 +62,21 @@ pub enum StockEffect {
     GiveBack(Vec<Claim>),
     /// The claims of its parts go back afterwards, a transaction a part.
     GiveBackParts(Parts),
+    /// Units that came back go back to stock, in the same transaction.
+    Restock(Vec<Restock>),
+}
+
+/// Which of the attributes that seldom change a change has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sections {
+    /// Where it goes.
+    pub address: bool,
+    /// The shipments.
+    pub shipments: bool,
+    /// The returns.
+    pub returns: bool,
+    /// The refunds.
+    pub refunds: bool,
 }
 
 /// A change that is allowed: the order after it, and what happens to its stock.
@@ -60,6 +88,8 @@ pub struct Change {
     pub stock: StockEffect,
     /// Whether the order becomes one now: address, means of payment and place in the lists are written, too.
     pub becomes_order: bool,
+    /// What else is written.
+    pub sections: Sections,
 }
 
 impl Change {
@@ -72,15 +102,19 @@ impl Change {
 /// How many changes of attempts that were given up the next one keeps: a caller may repeat an order a thousand times.
 const GIVEN_UP_KEPT: usize = 20;
 
-const PAYMENT_WORKER: Actor = Actor::Worker("payment");
-
 impl Order {
-    /// Calls the order off. An authorised payment is voided afterwards, by the worker.
+    /// Calls the order off. An authorised payment is voided afterwards, and a captured one refunded, by the worker.
     ///
     /// # Errors
-    /// When the order has ended already.
+    /// When the order has ended already, or its shipping has begun.
     pub fn cancel(&self, by: &Actor, at: Timestamp, why: Option<String>) -> Result<Change, IllegalTransition> {
-        self.moved(OrderState::Cancelled, EventKind::Cancelled, by, at, why)
+        let mut change = self.moved(OrderState::Cancelled, EventKind::Cancelled, by, at, why)?;
+        let captured = change.order.refundable();
+        if !captured.is_zero() {
+            change.order.add_refund(captured, RefundReason::Cancelled, 0);
+            change.sections.refunds = true;
+        }
+        Ok(change)
     }
 
     /// Ends the hold because its time is over: nobody paid the order, confirmed the reservation, or finished the
@@ -109,7 +143,7 @@ impl Order {
         expires_in: SignedDuration,
     ) -> Result<Change, IllegalTransition> {
         if self.state != OrderState::Reserved {
-            return Err(IllegalTransition { from: self.state, to: OrderState::Placed });
+            return Err(self.illegal(OrderState::Placed));
         }
         let mut change = self.becoming_order(by, at, expires_in)?;
         change.order.address = Some(address);
@@ -131,7 +165,7 @@ impl Order {
     /// When it is not being placed any more.
     pub fn complete(&self, by: &Actor, at: Timestamp, expires_in: SignedDuration) -> Result<Change, IllegalTransition> {
         if self.state != OrderState::Placing {
-            return Err(IllegalTransition { from: self.state, to: OrderState::Placed });
+            return Err(self.illegal(OrderState::Placed));
         }
         self.becoming_order(by, at, expires_in)
     }
@@ -172,61 +206,13 @@ impl Order {
         Ok(change)
     }
 
-    /// Notes that an attempt to pay begins: the provider may be asked once this is stored.
-    ///
-    /// # Errors
-    /// When the order is no longer waiting to be paid: no new attempt begins for it.
-    pub fn start_payment(&self, at: Timestamp) -> Result<Change, IllegalTransition> {
-        if self.state != OrderState::Placed || self.payment.status != PaymentStatus::Pending {
-            return Err(IllegalTransition { from: self.state, to: OrderState::Paid });
-        }
-        let mut change = self.noted(EventKind::PaymentStarted, at, None);
-        change.order.payment.status = PaymentStatus::Started { attempt: 1 };
-        Ok(change)
+    /// That the order does not go to a state from where it stands.
+    pub(super) fn illegal(&self, to: OrderState) -> IllegalTransition {
+        IllegalTransition { from: self.state, to }
     }
 
-    /// The order is paid without a provider, since nothing is to be paid.
-    ///
-    /// # Errors
-    /// When the order is no longer waiting to be paid.
-    pub fn confirm_unpriced(&self, at: Timestamp) -> Result<Change, IllegalTransition> {
-        let why = Some("nothing to pay".to_owned());
-        self.moved(OrderState::Paid, EventKind::Paid, &PAYMENT_WORKER, at, why)
-    }
-
-    /// Takes in what the provider said to an attempt. An order that ended meanwhile stays ended and remembers the
-    /// outcome, so that an authorisation can be voided. None when the outcome is known already.
-    pub fn settle(&self, attempt: AttemptNumber, outcome: PaymentOutcome, at: Timestamp) -> Option<Change> {
-        if self.payment.status != (PaymentStatus::Started { attempt }) {
-            return None;
-        }
-        let (status, to, kind_after_end, why) = match outcome {
-            PaymentOutcome::Authorised(reference) => {
-                let status = PaymentStatus::Authorised { attempt, reference };
-                (status, OrderState::Paid, EventKind::PaymentAuthorised, None)
-            }
-            PaymentOutcome::Declined(code) => {
-                let why = Some(code.0.clone());
-                (PaymentStatus::Declined { attempt, code }, OrderState::PaymentFailed, EventKind::PaymentDeclined, why)
-            }
-        };
-        let kind = if to == OrderState::Paid { EventKind::Paid } else { EventKind::PaymentFailed };
-        let mut change = match self.moved(to, kind, &PAYMENT_WORKER, at, why.clone()) {
-            Ok(change) => change,
-            Err(_) => self.noted(kind_after_end, at, why),
-        };
-        change.order.payment.status = status;
-        Some(change)
-    }
-
-    /// Notes that the authorisation was let go.
-    pub fn voided(&self, attempt: AttemptNumber, reference: PaymentReference, at: Timestamp) -> Change {
-        let mut change = self.noted(EventKind::PaymentVoided, at, None);
-        change.order.payment.status = PaymentStatus::Voided { attempt, reference };
-        change
-    }
-
-    fn moved(
+    /// The order moved on by [`super::TRANSITIONS`], or noted where it stands if that is one of them.
+    pub(super) fn moved(
         &self,
         to: OrderState,
         kind: EventKind,
@@ -234,8 +220,8 @@ impl Order {
         at: Timestamp,
         why: Option<String>,
     ) -> Result<Change, IllegalTransition> {
-        if !self.state.next().contains(&to) {
-            return Err(IllegalTransition { from: self.state, to });
+        if !is_legal(self.state, kind, to, by.role()) {
+            return Err(self.illegal(to));
         }
         let stock = match (self.state.keeps_stock() && !to.keeps_stock(), self.parts) {
             (true, Some(parts)) => StockEffect::GiveBackParts(parts),
@@ -244,13 +230,13 @@ impl Order {
         };
         let mut order = self.next_version(HistoryEntry { kind, at, by: by.to_string(), why });
         order.state = to;
-        Ok(Change { order, stock, becomes_order: false })
+        Ok(Change { order, stock, becomes_order: false, sections: Sections::default() })
     }
 
-    /// A change of the payment that leaves the order where it stands.
-    fn noted(&self, kind: EventKind, at: Timestamp, why: Option<String>) -> Change {
-        let order = self.next_version(HistoryEntry { kind, at, by: PAYMENT_WORKER.to_string(), why });
-        Change { order, stock: StockEffect::Keep, becomes_order: false }
+    /// A change that leaves the order where it stands, wherever that is.
+    pub(super) fn noted(&self, kind: EventKind, by: &Actor, at: Timestamp, why: Option<String>) -> Change {
+        let order = self.next_version(HistoryEntry { kind, at, by: by.to_string(), why });
+        Change { order, stock: StockEffect::Keep, becomes_order: false, sections: Sections::default() }
     }
 
     fn next_version(&self, entry: HistoryEntry) -> Order {

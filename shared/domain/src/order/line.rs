@@ -39,6 +39,22 @@ pub struct Source {
     pub stripe: StripeNumber,
     /// How many.
     pub quantity: u32,
+    /// How many of them came back and were given back to their pool.
+    pub restocked: u32,
+    /// How many of those were given back after the day of the order was closed for reconciliation.
+    pub restocked_late: u32,
+}
+
+impl Source {
+    /// Units claimed from a stripe, none of which came back.
+    pub fn new(warehouse: WarehouseId, stripe: StripeNumber, quantity: u32) -> Self {
+        Self { warehouse, stripe, quantity, restocked: 0, restocked_late: 0 }
+    }
+
+    /// How many units it still keeps from others.
+    pub fn kept(&self) -> u32 {
+        self.quantity - self.restocked
+    }
 }
 
 /// One line of an order, as agreed when it was placed.
@@ -59,14 +75,15 @@ pub struct Line {
 }
 
 impl Line {
-    /// The claims that the line made.
+    /// What the line still claims. A source of which everything came back claims nothing, but is there: what an order
+    /// needs in one transaction does not change by its returns.
     pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
-        self.from.iter().map(|source| Claim {
-            stripe: StripeId {
-                pool: PoolId::Stock { product: self.product.clone(), warehouse: source.warehouse.clone() },
-                number: source.stripe,
-            },
-            quantity: source.quantity,
-        })
+        self.from.iter().map(|source| self.claim(source, source.kept()))
+    }
+
+    /// Units at the stripe of a source.
+    pub fn claim(&self, source: &Source, quantity: u32) -> Claim {
+        let pool = PoolId::Stock { product: self.product.clone(), warehouse: source.warehouse.clone() };
+        Claim { stripe: StripeId { pool, number: source.stripe }, quantity }
     }
 }

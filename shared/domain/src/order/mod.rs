@@ -1,22 +1,38 @@
 //! Orders: how one is placed, what it consists of, and what may happen to it.
 
 mod changes;
+mod fulfilment;
+mod ledger;
 mod line;
 mod parts;
+mod paying;
 mod placement;
 mod pricing;
 mod refusal;
+mod returned;
+mod shares;
+mod shipment;
 mod state;
 #[cfg(test)]
 mod tests;
+mod transitions;
 
-pub use changes::{Actor, Change, IllegalTransition, StockEffect};
+pub use changes::{Actor, Change, IllegalTransition, Sections, StockEffect};
+pub use fulfilment::NotFulfilled;
+pub use ledger::{BeyondLedger, Cause, EntryKind, LedgerEntry, Sums};
 pub use line::{Line, Quantity, Source};
 pub use parts::{PART_PRODUCTS_MAX, Part, Parts};
+pub use paying::RefundRefusal;
 pub use placement::{Customer, PlaceOrder, Purpose, RequestedLine};
 pub use pricing::{Demand, Priced, PricedLine, Terms};
 pub use refusal::{PriceChange, Refusal};
+pub use returned::{
+    OverRefund, RETURNED_LINES_MAX, Refund, RefundReason, RefundStatus, Restock, Return, ReturnRefusal, ReturnedLine,
+};
+pub use shares::share;
+pub use shipment::{Booking, RequestMark, Shipment, ShipmentStatus, ShippedLine, ShippingRefusal, Wish};
 pub use state::OrderState;
+pub use transitions::{Role, TRANSITIONS, Transition, diagram};
 
 use crate::address::Address;
 use crate::event::EventKind;
@@ -65,6 +81,14 @@ pub struct Order {
     pub address: Option<Address>,
     /// How it is paid.
     pub payment: Payment,
+    /// What money moved, oldest first.
+    pub ledger: Vec<LedgerEntry>,
+    /// What was asked to be shipped, and what became of it.
+    pub shipments: Vec<Shipment>,
+    /// What came back.
+    pub returns: Vec<Return>,
+    /// Money that is to go back, or went back.
+    pub refunds: Vec<Refund>,
     /// Where it stands.
     pub state: OrderState,
     /// The number of writes so far; also the length of the history, unless many attempts to place it were given up.

@@ -7,7 +7,7 @@ use crate::event::EventKind;
 use crate::ids::{CouponCode, CustomerId, Fingerprint, OrderId, ProductId, TenantId};
 use crate::money::Currency;
 use crate::order::Actor;
-use crate::payment::{Payment, PaymentMethod, PaymentStatus};
+use crate::payment::{CapturePolicy, Payment, PaymentMethod, PaymentStatus};
 use crate::pool::{Claim, PoolId};
 use crate::product::Product;
 use crate::text::Country;
@@ -42,6 +42,8 @@ pub struct PlaceOrder {
     pub coupon: Option<CouponCode>,
     /// What is to come of it.
     pub purpose: Purpose,
+    /// When the shop captures what is authorised.
+    pub capture: CapturePolicy,
 }
 
 /// What is to come of a request.
@@ -51,8 +53,8 @@ pub enum Purpose {
     Order {
         /// Where it goes.
         address: Address,
-        /// How it is paid.
-        method: PaymentMethod,
+        /// How it is paid; none to pay it later.
+        method: Option<PaymentMethod>,
     },
     /// A reservation.
     Reservation {
@@ -140,7 +142,7 @@ impl PlaceOrder {
     ) -> Order {
         let status = if priced.total.is_zero() { PaymentStatus::None } else { PaymentStatus::Pending };
         let (address, method) = match &self.purpose {
-            Purpose::Order { address, method } => (Some(address.clone()), Some(method.clone())),
+            Purpose::Order { address, method } => (Some(address.clone()), method.clone()),
             Purpose::Reservation { .. } => (None, None),
         };
         Order {
@@ -155,7 +157,11 @@ impl PlaceOrder {
             claims: Vec::new(),
             total: priced.total,
             address,
-            payment: Payment { method, status },
+            payment: Payment { method, status, capture: self.capture },
+            ledger: Vec::new(),
+            shipments: Vec::new(),
+            returns: Vec::new(),
+            refunds: Vec::new(),
             state,
             version: 1,
             placed_at: at,
@@ -206,7 +212,7 @@ fn take(claims: &mut [Claim], product: &ProductId, quantity: u32) -> Vec<Source>
         let PoolId::Stock { product: of, warehouse } = &claim.stripe.pool else { continue };
         let taken = if of == product { claim.quantity.min(missing) } else { 0 };
         if taken > 0 {
-            sources.push(Source { warehouse: warehouse.clone(), stripe: claim.stripe.number, quantity: taken });
+            sources.push(Source::new(warehouse.clone(), claim.stripe.number, taken));
             claim.quantity -= taken;
             missing -= taken;
         }

@@ -1,5 +1,6 @@
 //! Where an order stands, and where it may go from there.
 
+use super::transitions::TRANSITIONS;
 use serde::{Deserialize, Serialize};
 
 /// The states of an order (ORD-8).
@@ -18,6 +19,18 @@ pub enum OrderState {
     Placed,
     /// Its amount is authorised; its stock is sold.
     Paid,
+    /// A shipment of it waits for the carrier: from here on it cannot be called off.
+    Shipping,
+    /// Some of it is with the carrier, or arrived; the rest waits to be shipped.
+    PartiallyShipped,
+    /// All of it is with the carrier, or arrived.
+    Shipped,
+    /// All of it arrived.
+    Delivered,
+    /// All of it came back.
+    Returned,
+    /// Its lines live on in another order, which claims their stock now.
+    Merged,
     /// The provider declined; its stock went back.
     PaymentFailed,
     /// Called off; its stock went back.
@@ -28,36 +41,65 @@ pub enum OrderState {
 
 impl OrderState {
     /// Every state.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Reserved,
         Self::Released,
         Self::Placing,
         Self::Aborted,
         Self::Placed,
         Self::Paid,
+        Self::Shipping,
+        Self::PartiallyShipped,
+        Self::Shipped,
+        Self::Delivered,
+        Self::Returned,
         Self::PaymentFailed,
         Self::Cancelled,
         Self::Expired,
+        Self::Merged,
     ];
 
     /// The states of what is shown as an order.
-    pub const SHOWN: [Self; 5] = [Self::Placed, Self::Paid, Self::PaymentFailed, Self::Cancelled, Self::Expired];
+    pub const SHOWN: [Self; 11] = [
+        Self::Placed,
+        Self::Paid,
+        Self::Shipping,
+        Self::PartiallyShipped,
+        Self::Shipped,
+        Self::Delivered,
+        Self::Returned,
+        Self::PaymentFailed,
+        Self::Cancelled,
+        Self::Expired,
+        Self::Merged,
+    ];
 
-    /// The states that may follow this one.
-    pub fn next(self) -> &'static [Self] {
+    /// The other states that may follow this one, by [`TRANSITIONS`].
+    pub fn next(self) -> Vec<Self> {
+        let mut next = Vec::new();
+        for transition in TRANSITIONS.iter().filter(|transition| transition.from == self && transition.to != self) {
+            if !next.contains(&transition.to) {
+                next.push(transition.to);
+            }
+        }
+        next
+    }
+
+    /// Whether the order still keeps stock from others, held or sold.
+    pub fn keeps_stock(self) -> bool {
         match self {
-            Self::Reserved => &[Self::Placed, Self::Released, Self::Expired],
-            Self::Placing => &[Self::Placed, Self::Aborted],
-            Self::Aborted => &[Self::Placing],
-            Self::Placed => &[Self::Paid, Self::PaymentFailed, Self::Cancelled, Self::Expired],
-            Self::Paid => &[Self::Cancelled],
-            Self::Released | Self::PaymentFailed | Self::Cancelled | Self::Expired => &[],
+            Self::Reserved | Self::Placing | Self::Placed => true,
+            Self::Paid | Self::Shipping | Self::PartiallyShipped | Self::Shipped => true,
+            // What came back and was written off is still accounted for by the order.
+            Self::Delivered | Self::Returned => true,
+            Self::Released | Self::Aborted | Self::PaymentFailed => false,
+            Self::Cancelled | Self::Expired | Self::Merged => false,
         }
     }
 
-    /// Whether the order still keeps its stock from others, held or sold.
-    pub fn keeps_stock(self) -> bool {
-        matches!(self, Self::Reserved | Self::Placing | Self::Placed | Self::Paid)
+    /// Whether its stock is sold rather than held.
+    pub fn is_sold(self) -> bool {
+        self.keeps_stock() && !matches!(self, Self::Reserved | Self::Placing | Self::Placed)
     }
 
     /// The name as stored and sent.
@@ -69,6 +111,12 @@ impl OrderState {
             Self::Aborted => "aborted",
             Self::Placed => "placed",
             Self::Paid => "paid",
+            Self::Shipping => "shipping",
+            Self::PartiallyShipped => "partially_shipped",
+            Self::Shipped => "shipped",
+            Self::Delivered => "delivered",
+            Self::Returned => "returned",
+            Self::Merged => "merged",
             Self::PaymentFailed => "payment_failed",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",

@@ -3,4 +3,5 @@
 
 pub mod allocation;
 pub mod coupon;
+pub mod orders;
 pub mod rate;

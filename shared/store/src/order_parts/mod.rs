@@ -4,6 +4,7 @@
 //! in parts is its header; settling its parts afterwards may be repeated by anybody, as often as it takes.
 
 mod reading;
+mod restocking;
 mod settling;
 
 use crate::claims::{Contention, Granted, RefusedClaim};

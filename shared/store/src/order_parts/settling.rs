@@ -3,7 +3,7 @@
 use super::{HeldPart, PARTS_AT_ONCE, PartItem, PartState, SETTLES_MAX};
 use crate::contention::repeated;
 use crate::item::{self, number, written};
-use crate::orders::forgotten_at;
+use crate::order_changes::forgotten_at;
 use crate::reconciliation::Keep;
 use crate::transact::{Refused, cancelled, is_condition};
 use crate::{Store, StoreError, keys};

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::future::try_join_all;
 use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::order::Order;
-use holdfast_domain::pool::{Claim, PoolId};
+use holdfast_domain::pool::{Claim, PoolId, merged};
 use jiff::{ToSpan, civil::Date};
 use std::collections::BTreeMap;
 
@@ -82,6 +82,16 @@ impl Keep {
     /// What an order keeps without its parts.
     pub fn of_order(order: &Order) -> Self {
         Self::of(&order.all_claims())
+    }
+
+    /// What an order keeps without its parts, as its balance is to have it: units that went back to stock after its day was
+    /// closed have left the balance already, so they are still counted.
+    pub fn of_closed_order(order: &Order) -> Self {
+        let late = order.lines.iter().flat_map(|line| {
+            let sources = line.from.iter().filter(|source| source.restocked_late > 0);
+            sources.map(|source| line.claim(source, source.restocked_late))
+        });
+        Self::of(&merged(order.all_claims().into_iter().chain(late)))
     }
 
     /// Whether it goes into the balances when its day is closed. What takes so many claims that its release would not fit

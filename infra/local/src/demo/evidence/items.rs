@@ -16,6 +16,7 @@ fn line(line: &Value) -> LineFacts {
         converted: (!converted.is_null()).then(|| number(converted, "total")),
         discount: optional(line, "discount"),
         claimed: entries(line, "from").map(|from| number(from, "quantity")).sum(),
+        restocked: entries(line, "from").map(|from| optional(from, "restocked")).sum(),
     }
 }
 

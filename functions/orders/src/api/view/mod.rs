@@ -1,12 +1,14 @@
 //! An order as its customer sees it.
 
+mod fulfilment;
+
 use axum::response::{IntoResponse, Response};
+use fulfilment::{PaymentView, RefundView, ReturnView, ShipmentView};
 use holdfast_domain::address::Address;
 use holdfast_domain::event::EventKind;
 use holdfast_domain::ids::{CouponCode, CustomerId, OrderId, ProductId, WarehouseId};
 use holdfast_domain::money::Money;
 use holdfast_domain::order::{Line, Order, OrderState};
-use holdfast_domain::payment::PaymentStatus;
 use holdfast_domain::terms::rate::Rate;
 use holdfast_runtime::http::schemas::{AddressSchema, MoneySchema};
 use http::{HeaderValue, StatusCode, header};
@@ -22,7 +24,7 @@ pub struct OrderView {
     #[schema(value_type = String, example = "822b8224-07ef-8495-88e0-f8b7b79d9970")]
     order_id: OrderId,
     /// Where it stands.
-    #[schema(value_type = String, pattern = "^(placed|paid|payment_failed|cancelled|expired)$")]
+    #[schema(value_type = String, pattern = "^(placed|paid|shipping|partially_shipped|shipped|delivered|returned|payment_failed|cancelled|expired|merged)$")]
     state: OrderState,
     /// The number of changes so far.
     version: u64,
@@ -45,6 +47,15 @@ pub struct OrderView {
     shipping_address: Option<Address>,
     /// How it is paid.
     payment: PaymentView,
+    /// What was asked to be shipped, and what became of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shipments: Vec<ShipmentView>,
+    /// What came back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    returns: Vec<ReturnView>,
+    /// Money that is to go back, or went back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refunds: Vec<RefundView>,
     /// When it was placed.
     placed_at: Timestamp,
     /// When its stock goes back unless it is paid.
@@ -54,7 +65,7 @@ pub struct OrderView {
 }
 
 /// The names of the members of [`OrderView`], for the `fields` parameter of lists.
-pub const FIELDS: [&str; 13] = [
+pub const FIELDS: [&str; 16] = [
     "order_id",
     "state",
     "version",
@@ -65,6 +76,9 @@ pub const FIELDS: [&str; 13] = [
     "rates",
     "shipping_address",
     "payment",
+    "shipments",
+    "returns",
+    "refunds",
     "placed_at",
     "expires_at",
     "history",
@@ -130,19 +144,6 @@ struct SourceView {
 }
 
 #[derive(Serialize, ToSchema)]
-#[schema(as = Payment)]
-struct PaymentView {
-    /// The provider's token.
-    #[schema(value_type = String)]
-    method: Option<String>,
-    /// `none`, `pending`, `started`, `authorised`, `declined` or `voided`.
-    status: &'static str,
-    /// The provider's reason for a decline.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decline: Option<String>,
-}
-
-#[derive(Serialize, ToSchema)]
 #[schema(as = OrderChange)]
 struct HistoryView {
     /// What happened, such as `placed` or `paid`.
@@ -179,7 +180,10 @@ impl From<&Order> for OrderView {
                 .map(|discount| DiscountView { coupon: discount.coupon.clone(), amount: discount.amount.amount() }),
             rates: order.rates.iter().map(RateView::from).collect(),
             shipping_address: order.address.clone(),
-            payment: payment(order),
+            payment: PaymentView::from(order),
+            shipments: order.shipments.iter().map(|shipment| ShipmentView::of(order, shipment)).collect(),
+            returns: order.returns.iter().map(ReturnView::from).collect(),
+            refunds: order.refunds.iter().map(RefundView::from).collect(),
             placed_at: order.placed_at,
             expires_at: order.expires_at,
             history: history.collect(),
@@ -224,18 +228,6 @@ impl From<&Line> for LineView {
             from,
         }
     }
-}
-
-fn payment(order: &Order) -> PaymentView {
-    let (status, decline) = match &order.payment.status {
-        PaymentStatus::None => ("none", None),
-        PaymentStatus::Pending => ("pending", None),
-        PaymentStatus::Started { .. } => ("started", None),
-        PaymentStatus::Authorised { .. } => ("authorised", None),
-        PaymentStatus::Declined { code, .. } => ("declined", Some(code.0.clone())),
-        PaymentStatus::Voided { .. } => ("voided", None),
-    };
-    PaymentView { method: order.payment.method.as_ref().map(|method| method.as_str().to_owned()), status, decline }
 }
 
 /// The entity tag of an order: its version.
