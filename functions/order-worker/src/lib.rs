@@ -3,9 +3,12 @@
 //! Every message leads to a look at the order as it is now, and to whatever that needs next; so messages may come late,
 //! twice and in any order.
 
+mod answer;
 mod expiry;
+mod fulfilment;
 mod payment;
 
+pub use fulfilment::{BookShipment, Booking, Carrier, CarrierError, HttpCarrier};
 pub use payment::{Authorisation, PaymentError, PaymentGateway, Stripe};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
