@@ -8,11 +8,13 @@ use crate::faults::{Way, Wire};
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_domain::ids::OrderId;
+use holdfast_domain::order::Booking;
 use holdfast_domain::payment::{AttemptNumber, Capture, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
 use maintenance::{Job, Maintenance, Report, Task};
 use order_worker::{
-    Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Stripe, Worker,
+    Authorisation, BookShipment, CaptureOutcome, Carrier, CarrierError, HttpCarrier, PaymentError, PaymentGateway,
+    RefundOutcome, RefundRequest, Stripe, Worker,
 };
 use outbox_relay::Relay;
 use serde_json::{Value, json};
@@ -51,10 +53,19 @@ impl BackOffice {
         let store = engine.store();
         let stripe = Stripe::new(&stack.payment_url, "sk_test_local").expect("TLS is set up");
         let payments = Arc::new(FaultyPayments { stripe, wire: Arc::clone(&engine.wire) });
+        let carrier =
+            HttpCarrier::new(&stack.carrier_url, holdfast_local::engines::carrier::API_KEY).expect("TLS is set up");
+        let carrier = Arc::new(FaultyCarrier { carrier, wire: Arc::clone(&engine.wire) });
         let clock = clock.clock();
         Self {
             relay: Relay { store: store.clone(), publisher: publisher.clone(), clock: clock.clone() },
-            worker: Worker { store: store.clone(), publisher: publisher.clone(), payments, clock: clock.clone() },
+            worker: Worker {
+                store: store.clone(),
+                publisher: publisher.clone(),
+                payments,
+                carrier,
+                clock: clock.clone(),
+            },
             maintenance: Maintenance { store, publisher, clock },
             sqs,
             queue_url,
@@ -235,6 +246,28 @@ impl PaymentGateway for FaultyPayments {
             Some(Way::After) => self.stripe.refund(request).await.and(Err(lost())),
             Some(_) => Err(lost()),
         }
+    }
+}
+
+/// The real adapter, with the wire's faults.
+struct FaultyCarrier {
+    carrier: HttpCarrier,
+    wire: Arc<Wire>,
+}
+
+#[async_trait]
+impl Carrier for FaultyCarrier {
+    async fn book(&self, shipment: &BookShipment) -> Result<Booking, CarrierError> {
+        let lost = || CarrierError::NoOutcome { cause: "injected".to_owned(), retry_after_seconds: None };
+        match self.wire.outside_call() {
+            None => self.carrier.book(shipment).await,
+            Some(Way::After) => self.carrier.book(shipment).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn cancel(&self, reference: &str) -> Result<(), CarrierError> {
+        self.carrier.cancel(reference).await
     }
 }
 

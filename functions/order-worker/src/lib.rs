@@ -3,9 +3,12 @@
 //! Every message leads to a look at the order as it is now, and to whatever that needs next; so messages may come late,
 //! twice and in any order.
 
+mod answer;
 mod expiry;
+mod fulfilment;
 mod payment;
 
+pub use fulfilment::{BookShipment, Carrier, CarrierError, HttpCarrier};
 pub use payment::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Stripe};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
@@ -34,6 +37,8 @@ pub struct Worker {
     pub publisher: Publisher,
     /// Who moves money.
     pub payments: Arc<dyn PaymentGateway>,
+    /// Who moves goods.
+    pub carrier: Arc<dyn Carrier>,
     /// Tells whether a timer is due.
     pub clock: Clock,
 }
@@ -53,6 +58,9 @@ enum WorkError {
     /// The provider moved more money than the order's ledger has room for.
     #[error("the ledger has no room for what the provider did")]
     Ledger(#[from] BeyondLedger),
+    /// The carrier gave no answer that settles the matter.
+    #[error("the carrier failed")]
+    Carrier(#[from] CarrierError),
     /// A timer could not be sent on.
     #[error("the timer was not sent on: {0}")]
     Timer(String),
@@ -112,7 +120,11 @@ impl Worker {
                 let poison = matches!(error, WorkError::Poison(_));
                 log!(error, "message_failed", message_id = message.message_id, poison, error = chain(error),);
                 if let Some(handle) = &message.receipt_handle {
-                    self.publisher.release(handle, pause_seconds(message, poison)).await;
+                    let asked = match error {
+                        WorkError::Carrier(error) => error.retry_after_seconds(),
+                        _ => None,
+                    };
+                    self.publisher.release(handle, pause_seconds(message, poison, asked)).await;
                 }
             }
         }
@@ -126,6 +138,9 @@ impl Worker {
             SubjectMatter::Changed(kind) => {
                 if kind.ends_hold() {
                     self.settle_parts(&event.data).await?;
+                }
+                if matches!(kind, EventKind::Shipping | EventKind::Shipped | EventKind::ShipmentRefused) {
+                    self.advance_fulfilment(&event.data, &trace).await?;
                 }
                 match needs_payment_step(kind) {
                     true => self.advance_payment(&event.data, &trace).await,
@@ -157,6 +172,7 @@ fn needs_payment_step(kind: EventKind) -> bool {
             | E::Cancelled
             | E::Expired
             | E::PaymentAuthorised
+            | E::Shipping
             | E::Shipped
             | E::Returned
             | E::RefundRequested
@@ -164,11 +180,15 @@ fn needs_payment_step(kind: EventKind) -> bool {
 }
 
 /// How long a failed message waits: poison goes on to the dead letters at once, the rest waits 5 s, 25 s, 125 s,
-/// 625 s, so that five deliveries outlast a short outage of the provider.
-fn pause_seconds(message: &SqsMessage, poison: bool) -> i32 {
+/// 625 s, so that five deliveries outlast a short outage of the provider; and as long as it was asked to wait.
+fn pause_seconds(message: &SqsMessage, poison: bool, asked: Option<u32>) -> i32 {
     let received = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    let asked = asked.and_then(|seconds| i32::try_from(seconds).ok()).unwrap_or(0).min(VISIBILITY_SECONDS_MAX);
     match poison {
         true => 0,
-        false => 5_i32.pow(received.unwrap_or(1).clamp(1, 4)),
+        false => 5_i32.pow(received.unwrap_or(1).clamp(1, 4)).max(asked),
     }
 }
+
+/// The longest that a message may stay unseen (Amazon SQS, `ChangeMessageVisibility`): 12 hours.
+const VISIBILITY_SECONDS_MAX: i32 = 43_200;

@@ -3,7 +3,7 @@
 use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, telemetry};
 use holdfast_store::Store;
 use lambda_runtime::{LambdaEvent, service_fn};
-use order_worker::{Stripe, Worker};
+use order_worker::{HttpCarrier, Stripe, Worker};
 use std::sync::Arc;
 
 #[tokio::main(flavor = "current_thread")]
@@ -13,7 +13,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
     let publisher = Publisher::new(aws.sqs(), config::text("EVENTS_QUEUE_URL")?);
     let stripe = Stripe::new(&config::text("STRIPE_API_URL")?, &config::text("STRIPE_API_KEY")?)?;
-    let worker = Worker { store, publisher, payments: Arc::new(stripe), clock: Clock::system() };
+    let carrier = HttpCarrier::new(&config::text("CARRIER_API_URL")?, &config::text("CARRIER_API_KEY")?)?;
+    let (payments, carrier) = (Arc::new(stripe), Arc::new(carrier));
+    let worker = Worker { store, publisher, payments, carrier, clock: Clock::system() };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         Ok::<_, lambda_runtime::Error>(worker.handle(event.payload).await)
     }))

@@ -203,6 +203,7 @@ fn described(endpoints: &Endpoints) -> anyhow::Result<String> {
         ("valkey", &endpoints.redis_url),
         ("functions", &endpoints.functions_url),
         ("payment", &endpoints.payment_url),
+        ("carrier", &endpoints.carrier_url),
         ("control", &endpoints.control_url),
         ("logs", &logs),
     ];

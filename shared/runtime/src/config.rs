@@ -9,7 +9,10 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
     ("inventory", &["TABLE_NAME"]),
     ("catalog", &["TABLE_NAME"]),
     ("outbox-relay", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
-    ("order-worker", &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_API_URL", "STRIPE_API_KEY"]),
+    (
+        "order-worker",
+        &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_API_URL", "STRIPE_API_KEY", "CARRIER_API_URL", "CARRIER_API_KEY"],
+    ),
     ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
 ];
 

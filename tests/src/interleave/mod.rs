@@ -23,8 +23,9 @@
 //!
 //! A condition that the code sends and [`controls`] does not name fails the test; add its control there.
 
+pub mod carrier;
 pub mod controls;
-pub mod engine;
+mod engine;
 pub mod guards;
 pub mod laws;
 pub mod operation;

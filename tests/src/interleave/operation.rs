@@ -1,5 +1,6 @@
 //! What may be asked for, and how it is asked.
 
+use super::carrier::Courier;
 use super::engine::TABLE;
 use super::payments::Provider;
 use super::plan::{AHEAD_MS, FIRST_PRICE, Plan, PlannedCoupon};
@@ -111,6 +112,7 @@ impl Environment {
                 store: store.clone(),
                 publisher: Publisher::new(clients.sqs.clone(), "http://queue/q".to_owned()),
                 payments: Arc::new(Provider(Arc::clone(board))),
+                carrier: Arc::new(Courier(Arc::clone(board))),
                 clock: clock.clone(),
             },
             store,

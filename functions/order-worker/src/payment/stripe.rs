@@ -2,30 +2,30 @@
 
 use super::amount::amount;
 use super::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest};
+use crate::answer::{self, Answer};
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::order::Cause;
 use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentOutcome, PaymentReference};
-use reqwest::{Client, StatusCode};
+use holdfast_runtime::outside::{BreakerSettings, Dependency, Settings, Unsettled};
+use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one call may take; Stripe's own answers take about a second.
-const CALL_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The version whose answers this file reads (https://docs.stripe.com/api/versioning).
 const API_VERSION: &str = "2025-03-31.basil";
-/// How often a call without outcome is repeated before the queue repeats it.
-const RETRIES_MAX: usize = 2;
 
 /// A client of the Stripe API.
 pub struct Stripe {
     client: Client,
     url: String,
     api_key: String,
+    dependency: Arc<Dependency>,
 }
+
+/// A request: with an idempotency key and a form, or else one that only reads.
+type Posted<'a> = Option<(&'a str, &'a [(&'a str, &'a str)])>;
 
 #[derive(Deserialize)]
 struct PaymentIntent {
@@ -93,25 +93,65 @@ impl Stripe {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(url: &str, api_key: &str) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().timeout(CALL_TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build()?;
-        Ok(Self { client, url: url.trim_end_matches('/').to_owned(), api_key: api_key.to_owned() })
+        Self::with_settings(url, api_key, Self::settings())
+    }
+
+    /// The same with other patience.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn with_settings(url: &str, api_key: &str, settings: Settings) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            client: answer::client()?,
+            url: url.trim_end_matches('/').to_owned(),
+            api_key: api_key.to_owned(),
+            dependency: Arc::new(Dependency::new("stripe", settings)),
+        })
+    }
+
+    /// How calls are made: Stripe's own answers take about a second. Four messages at once, each with three attempts,
+    /// make twelve in a row: a round of messages with bad luck opens nothing. What comes back from the queue after the
+    /// least of its pauses is a probe.
+    pub fn settings() -> Settings {
+        let window = Duration::from_secs(20);
+        let open_for = Duration::from_secs(5);
+        let breaker =
+            BreakerSettings { failures_in_a_row: 15, attempts_min: 30, window, open_for, ..BreakerSettings::default() };
+        Settings { breaker, ..Settings::default() }
+    }
+
+    /// The API as a dependency, with the state of its breaker.
+    pub fn dependency(&self) -> Arc<Dependency> {
+        Arc::clone(&self.dependency)
     }
 
     /// Sends a form under an idempotency key, again under the same key while there is no outcome
     /// (https://docs.stripe.com/api/idempotent_requests).
-    async fn post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> Result<(StatusCode, String), PaymentError> {
-        let call = || async {
-            let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.api_key);
+    async fn post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> Result<Answer, PaymentError> {
+        self.send(path, Some((key, form))).await
+    }
+
+    /// Sends every request that there is.
+    async fn send(&self, path: &str, posted: Posted<'_>) -> Result<Answer, PaymentError> {
+        let method = posted.map_or(Method::GET, |_| Method::POST);
+        let attempt = || async {
+            let request = self.client.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.api_key);
             let request = request.header("Stripe-Version", API_VERSION);
-            answer(request.header("Idempotency-Key", key).form(form)).await
+            let answer = answer::send(match posted {
+                Some((key, form)) => request.header("Idempotency-Key", key).form(form),
+                None => request,
+            });
+            match answer.await? {
+                // The same key is under way.
+                Answer { status: StatusCode::CONFLICT, .. } => Err(Unsettled::later("409 Conflict")),
+                answer => Ok(answer),
+            }
         };
-        let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_jitter();
-        call.retry(backoff.with_max_times(RETRIES_MAX)).when(|error| matches!(error, PaymentError::NoOutcome(_))).await
+        self.dependency.call(attempt).await.map_err(|error| PaymentError::NoOutcome(error.to_string()))
     }
 
     async fn intent(&self, reference: &PaymentReference) -> Result<PaymentIntent, PaymentError> {
-        let url = format!("{}/v1/payment_intents/{}", self.url, reference.0);
-        let (status, body) = answer(self.client.get(url).bearer_auth(&self.api_key)).await?;
+        let Answer { status, body } = self.send(&format!("/v1/payment_intents/{}", reference.0), None).await?;
         match status {
             StatusCode::OK => read(&body),
             status => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
@@ -157,7 +197,7 @@ impl PaymentGateway for Stripe {
             ("metadata[order_id]", &order),
         ];
         let key = format!("{order}-{}-authorise", request.attempt);
-        let (status, body) = self.post("/v1/payment_intents", &key, &form).await?;
+        let Answer { status, body } = self.post("/v1/payment_intents", &key, &form).await?;
         match status {
             StatusCode::OK => self.outcome(request, read(&body)?).await,
             StatusCode::PAYMENT_REQUIRED => Ok(PaymentOutcome::Declined(read::<ErrorBody>(&body)?.error.reason())),
@@ -178,7 +218,7 @@ impl PaymentGateway for Stripe {
         reference: &PaymentReference,
     ) -> Result<(), PaymentError> {
         let path = format!("/v1/payment_intents/{}/cancel", reference.0);
-        let (status, body) = self.post(&path, &format!("{order}-{attempt}-void"), &[]).await?;
+        let Answer { status, body } = self.post(&path, &format!("{order}-{attempt}-void"), &[]).await?;
         match status {
             StatusCode::OK => Ok(()),
             // Stripe refuses to cancel what is cancelled: then it is done.
@@ -197,7 +237,7 @@ impl PaymentGateway for Stripe {
         // Several captures of one payment (https://docs.stripe.com/payments/multicapture).
         let is_final = if capture.is_final { "true" } else { "false" };
         let form = [("amount_to_capture", amount.as_str()), ("final_capture", is_final)];
-        let (status, body) = self.post(&path, &key, &form).await?;
+        let Answer { status, body } = self.post(&path, &key, &form).await?;
         match status {
             StatusCode::OK => Ok(CaptureOutcome::Captured),
             status => match read::<ErrorBody>(&body)?.error {
@@ -219,7 +259,7 @@ impl PaymentGateway for Stripe {
             ("metadata[order_id]", &order),
             ("metadata[refund]", &number),
         ];
-        let (status, body) = self.post("/v1/refunds", &format!("{order}-refund-{number}"), &form).await?;
+        let Answer { status, body } = self.post("/v1/refunds", &format!("{order}-refund-{number}"), &form).await?;
         match status {
             StatusCode::OK => Ok(RefundOutcome::Refunded(read::<Named>(&body)?.id)),
             status => match read::<ErrorBody>(&body)?.error {
@@ -236,19 +276,6 @@ fn cause(cause: Cause) -> String {
         Cause::Order => "order".to_owned(),
         Cause::Shipment(number) => format!("shipment-{number}"),
         Cause::Refund(number) => format!("refund-{number}"),
-    }
-}
-
-/// Sends a request; an answer that says to come back is no outcome.
-async fn answer(request: reqwest::RequestBuilder) -> Result<(StatusCode, String), PaymentError> {
-    let no_outcome = |error: reqwest::Error| PaymentError::NoOutcome(error.without_url().to_string());
-    let response = request.send().await.map_err(no_outcome)?;
-    let status = response.status();
-    let body = response.text().await.map_err(no_outcome)?;
-    let come_back = matches!(status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS) || status.is_server_error();
-    match come_back {
-        true => Err(PaymentError::NoOutcome(status.to_string())),
-        false => Ok((status, body)),
     }
 }
 

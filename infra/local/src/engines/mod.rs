@@ -1,8 +1,10 @@
-//! The engines of the local stack: what stands in for DynamoDB, SQS, ElastiCache, Stripe and Lambda.
+//! The engines of the local stack: what stands in for DynamoDB, SQS, ElastiCache, Stripe, the carrier and Lambda.
 
 pub mod aws;
 pub mod build;
+pub mod carrier;
 pub mod dynamodb;
+pub mod faults;
 pub mod functions;
 pub mod invoker;
 pub mod ministack;

@@ -7,17 +7,15 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
 use axum::{Json, Router};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::engines::faults::{Faults, under};
 use crate::engines::server::Server;
 
 /// The longest body that is passed on, in bytes.
@@ -40,12 +38,9 @@ impl PaymentProxy {
             upstream: upstream.to_owned(),
             client: reqwest::Client::new(),
             saved: Mutex::default(),
-            faults: Mutex::default(),
+            faults: Faults::default(),
         });
-        let router = Router::new()
-            .route("/_faults", post(order_fault).delete(clear_faults))
-            .fallback(forward)
-            .with_state(shared);
+        let router = shared.faults.routes().merge(Router::new().fallback(forward).with_state(Arc::clone(&shared)));
         Ok(Self { server: Server::start(|_| Ok(router)).await? })
     }
 
@@ -59,7 +54,7 @@ struct Shared {
     upstream: String,
     client: reqwest::Client,
     saved: Mutex<HashMap<SavedKey, Saved>>,
-    faults: Mutex<Vec<Fault>>,
+    faults: Faults,
 }
 
 /// A key counts within one API key.
@@ -82,63 +77,10 @@ struct Answer {
     body: Bytes,
 }
 
-/// A fault for the next requests whose path, and whose idempotency key, begin with a prefix.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fault {
-    path_prefix: String,
-    /// Holdfast's keys begin with the order's id: a fault can be for one order.
-    #[serde(default)]
-    key_prefix: String,
-    mode: FaultMode,
-    /// How many requests it is for.
-    #[serde(default = "once")]
-    times: u32,
-    #[serde(default)]
-    delay_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum FaultMode {
-    /// The connection breaks before the request has any effect.
-    Refuse,
-    /// The request has its effect, and the connection breaks before the answer.
-    DropAfter,
-    /// The request waits before it has its effect.
-    Delay,
-}
-
-fn once() -> u32 {
-    1
-}
-
-async fn order_fault(State(shared): State<Arc<Shared>>, Json(fault): Json<Fault>) -> StatusCode {
-    lock(&shared.faults).push(fault);
-    StatusCode::NO_CONTENT
-}
-
-async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
-    lock(&shared.faults).clear();
-    StatusCode::NO_CONTENT
-}
-
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let key = request.headers().get("idempotency-key").and_then(|key| key.to_str().ok()).unwrap_or_default();
-    let fault = shared.next_fault(request.uri().path(), key);
-    let mode = fault.as_ref().map(|fault| fault.mode);
-    if mode == Some(FaultMode::Refuse) {
-        return broken_connection();
-    }
-    if let Some(fault) = fault.filter(|fault| fault.mode == FaultMode::Delay) {
-        tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
-    }
-    // A caller that hangs up does not take back a request that was received.
-    let response = tokio::spawn(answer(shared, request)).await;
-    if mode == Some(FaultMode::DropAfter) {
-        return broken_connection();
-    }
-    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    let fault = shared.faults.next(request.uri().path(), key);
+    under(fault, answer(shared, request)).await
 }
 
 async fn answer(shared: Arc<Shared>, request: Request) -> Response {
@@ -203,26 +145,7 @@ fn refusal(status: StatusCode, code: Option<&str>, message: &str) -> Response {
     (status, Json(json!({ "error": error }))).into_response()
 }
 
-/// A response that hyper cannot write: it gives up before the first byte and closes the connection.
-fn broken_connection() -> Response {
-    let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("ordered fault")) });
-    Response::new(Body::from_stream(broken))
-}
-
 impl Shared {
-    /// The first fault that is due for `path` and `key`, counted down.
-    fn next_fault(&self, path: &str, key: &str) -> Option<Fault> {
-        let mut faults = lock(&self.faults);
-        let for_this = |fault: &Fault| path.starts_with(&fault.path_prefix) && key.starts_with(&fault.key_prefix);
-        let due = faults.iter().position(for_this)?;
-        faults[due].times = faults[due].times.saturating_sub(1);
-        let fault = faults[due].clone();
-        if fault.times == 0 {
-            faults.remove(due);
-        }
-        Some(fault)
-    }
-
     async fn pass_on(&self, method: Method, path: &str, headers: &HeaderMap, body: Bytes) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.upstream)).body(body);
         for name in [header::AUTHORIZATION, header::CONTENT_TYPE] {

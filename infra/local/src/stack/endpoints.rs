@@ -26,6 +26,9 @@ pub struct Endpoints {
     pub functions_url: String,
     /// The Stripe API, with `/_faults` to order faults.
     pub payment_url: String,
+    /// The carrier's API, with `/_faults`, `/_limits` and `/_shipments` for tests.
+    #[serde(default)]
+    pub carrier_url: String,
     /// What only the stack knows, for tests in other processes: `GET /idle`, `/queues` and `/deliveries`.
     #[serde(default)]
     pub control_url: String,

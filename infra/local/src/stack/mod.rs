@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::engines::aws::{ACCESS_KEY, JsonService, REGION};
 use crate::engines::build;
+use crate::engines::carrier::{self, CarrierSandbox};
 use crate::engines::dynamodb::DynamoDb;
 use crate::engines::functions::{Functions, Settings};
 use crate::engines::invoker::Invoker;
@@ -90,6 +91,8 @@ struct Engines {
     ministack: Ministack,
     valkey: Valkey,
     payment: Payment,
+    /// Stops when it is dropped.
+    _carrier: CarrierSandbox,
 }
 
 struct Running {
@@ -115,20 +118,22 @@ impl Stack {
         let client = reqwest::Client::new();
 
         let step = progress.step("engines");
-        step.note("dynoxide, ministack, valkey, localstripe");
-        let (dynamodb, ministack, valkey, payment) = tokio::try_join!(
+        step.note("dynoxide, ministack, valkey, localstripe, carrier");
+        let (dynamodb, ministack, valkey, payment, carrier) = tokio::try_join!(
             DynamoDb::start(&folder),
             Ministack::start(&venv, &client, &logs),
             Valkey::start(&venv, &logs),
             Payment::start(&venv, &client, &logs),
+            CarrierSandbox::start(),
         )?;
         step.note("table and queues");
-        let application = template.application(&local_values(&options, ministack.url(), payment.url()))?;
+        let application =
+            template.application(&local_values(&options, ministack.url(), payment.url(), carrier.url()))?;
         let dynamodb_service = JsonService::dynamodb(client.clone(), dynamodb.url());
         let sqs = JsonService::sqs(client.clone(), ministack.url());
         let stream_arn = resources::create_table(&dynamodb_service, &application.table).await?;
         let queues = resources::create_queues(&sqs, &application.queues).await?;
-        step.done(&format!("dynoxide, ministack, {}, localstripe", valkey.program()));
+        step.done(&format!("dynoxide, ministack, {}, localstripe, carrier", valkey.program()));
 
         let mut endpoints = Endpoints {
             dynamodb_url: dynamodb.url().to_owned(),
@@ -136,6 +141,7 @@ impl Stack {
             sqs_url: ministack.url().to_owned(),
             redis_url: valkey.url(),
             payment_url: payment.url().to_owned(),
+            carrier_url: carrier.url().to_owned(),
             logs: logs.display().to_string(),
             queues,
             ..Endpoints::default()
@@ -163,7 +169,7 @@ impl Stack {
             endpoints,
             deliveries,
             watch,
-            engines: Engines { _dynamodb: dynamodb, ministack, valkey, payment },
+            engines: Engines { _dynamodb: dynamodb, ministack, valkey, payment, _carrier: carrier },
             application,
             published,
             _lock: lock,
@@ -270,10 +276,12 @@ async fn start_application(
 }
 
 /// What stands in for the parameters and secrets of a deployment.
-fn local_values(options: &StackOptions, sqs_url: &str, payment_url: &str) -> LocalValues {
+fn local_values(options: &StackOptions, sqs_url: &str, payment_url: &str, carrier_url: &str) -> LocalValues {
     let mut parameters = BTreeMap::from([
         ("StripeApiUrl".to_owned(), payment_url.to_owned()),
         ("StripeSecretKey".to_owned(), payment::SECRET_KEY.to_owned()),
+        ("CarrierApiUrl".to_owned(), carrier_url.to_owned()),
+        ("CarrierApiKey".to_owned(), carrier::API_KEY.to_owned()),
     ]);
     if let Some(seconds) = options.order_expiry_seconds {
         parameters.insert("OrderExpirySeconds".to_owned(), seconds.to_string());

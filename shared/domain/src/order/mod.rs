@@ -30,7 +30,7 @@ pub use returned::{
     OverRefund, RETURNED_LINES_MAX, Refund, RefundReason, RefundStatus, Restock, Return, ReturnRefusal, ReturnedLine,
 };
 pub use shares::share;
-pub use shipment::{Booking, RequestMark, Shipment, ShipmentStatus, ShippedLine, ShippingRefusal, Wish};
+pub use shipment::{Booking, RequestMark, SHIPMENTS_MAX, Shipment, ShipmentStatus, ShippedLine, ShippingRefusal, Wish};
 pub use state::OrderState;
 pub use transitions::{Role, TRANSITIONS, Transition, diagram};
 
