@@ -1,10 +1,12 @@
-//! What a shop sells and on which terms, over HTTP: products, coupons, rates and the choice of warehouses.
+//! What a shop sells and on which terms, over HTTP: products, coupons, rates, the choice of warehouses,
+//! and taxes.
 
 mod allocation;
 mod api;
 mod body;
 mod coupons;
 mod rates;
+mod taxes;
 
 use axum::Router;
 use axum::routing::{get, put};
@@ -22,6 +24,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/rates/{from}/{to}"),
     ("PUT", "/allocation"),
     ("GET", "/allocation"),
+    ("PUT", "/tax"),
+    ("GET", "/tax"),
+    ("GET", "/tax/{country}"),
+    ("PUT", "/tax/{country}/{class}"),
+    ("GET", "/tax/{country}/{class}"),
     ("GET", "/openapi.json"),
 ];
 
@@ -36,6 +43,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     rates::read,
     allocation::put,
     allocation::read,
+    taxes::put,
+    taxes::read,
+    taxes::list_rates,
+    taxes::put_rate,
+    taxes::read_rate,
     api::describe
 ))]
 pub struct Description;
@@ -53,6 +65,9 @@ pub fn router(store: Store, clock: Clock) -> Router {
         .route("/coupons/{code}", put(coupons::put).get(coupons::read))
         .route("/rates/{from}/{to}", put(rates::put).get(rates::read))
         .route("/allocation", put(allocation::put).get(allocation::read))
+        .route("/tax", put(taxes::put).get(taxes::read))
+        .route("/tax/{country}", get(taxes::list_rates))
+        .route("/tax/{country}/{class}", put(taxes::put_rate).get(taxes::read_rate))
         .route("/openapi.json", get(api::describe))
         .with_state(Arc::new(App { store, clock }))
 }

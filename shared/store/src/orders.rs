@@ -5,6 +5,7 @@ use crate::contention::repeated;
 use crate::item::{Item, number, value};
 use crate::order_item::{HistoryItem, PaymentItem, Place, order_item, stored_order};
 use crate::reconciliation::ReleaseEntry;
+use crate::tax_item::taxed_now;
 use crate::transact::{Refused, cancelled, is_condition};
 use crate::{Store, StoreError, StoredOrder, keys};
 use aws_sdk_dynamodb::error::SdkError;
@@ -255,6 +256,11 @@ impl Store {
                 expression += ", address = :address";
                 values.push((":address", value(address)));
             }
+        }
+        if let Some((also, taxed)) = taxed_now(change) {
+            expression += also;
+            names.extend([("#total", "total"), ("#lines", "lines")]);
+            values.extend(taxed);
         }
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let names = names.into_iter().map(|(name, attribute)| (name.to_owned(), attribute.to_owned())).collect();

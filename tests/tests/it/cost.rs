@@ -55,7 +55,7 @@ async fn a_placed_order_is_one_call_of_six_units_and_a_replay_is_one_call() {
         let store = shop.engine.store().metered(Arc::clone(&meter));
         let request = request("0190f3c2-8d4e-7a51-b1c2-5a7c1e7d9f10");
         let at = Timestamp::now();
-        let terms = Terms { products: &products, rates: &HashMap::new(), coupon: None, at };
+        let terms = Terms { products: &products, rates: &HashMap::new(), coupon: None, tax: None, at };
         let priced = request.priced(&terms).unwrap();
         let order = request.placed(&priced, std::slice::from_ref(&claim), at, SignedDuration::from_mins(15));
         let take = Take { claim: claim.clone(), guard: Guard::Terms(1) };

@@ -56,7 +56,7 @@ pub struct PlaceBody {
         (status = 201, description = "Placed", body = OrderView),
         (status = 200, description = "Placed before, by a request with this key", body = OrderView),
         (status = 400, description = "invalid-request, idempotency-key-missing", body = ProblemSchema),
-        (status = 409, description = "out-of-stock, price-changed, rate-unavailable, coupon-not-applicable, limit-reached, order-in-progress", body = ProblemSchema),
+        (status = 409, description = "out-of-stock, price-changed, rate-unavailable, tax-rate-missing, coupon-not-applicable, limit-reached, order-in-progress", body = ProblemSchema),
         (status = 422, description = "idempotency-key-reused, unknown-product, unknown-coupon, too-many-lines", body = ProblemSchema),
         (status = 503, description = "busy, unavailable: repeat with the same key", body = ProblemSchema),
     ))]

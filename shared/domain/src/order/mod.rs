@@ -7,6 +7,7 @@ mod placement;
 mod pricing;
 mod refusal;
 mod state;
+mod tax;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ pub use placement::{Customer, PlaceOrder, Purpose, RequestedLine};
 pub use pricing::{Demand, Priced, PricedLine, Terms};
 pub use refusal::{PriceChange, Refusal};
 pub use state::OrderState;
+pub use tax::OrderTax;
 
 use crate::address::Address;
 use crate::event::EventKind;
@@ -59,7 +61,9 @@ pub struct Order {
     pub rates: Vec<Rate>,
     /// Claims beside those of the lines: the use of a coupon, and allowances of limited products.
     pub claims: Vec<Claim>,
-    /// The sum of the lines, less the discount.
+    /// What it is taxed, if the shop has a tax policy. Not known while it is a reservation.
+    pub tax: Option<OrderTax>,
+    /// The sum of the lines, less the discount, and with the tax where prices are without it.
     pub total: Money,
     /// Where it goes; not known while it is a reservation.
     pub address: Option<Address>,
