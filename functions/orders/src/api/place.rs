@@ -34,7 +34,8 @@ pub struct PlaceBody {
     /// What is wanted.
     #[schema(min_items = 1, max_items = 5_000)]
     lines: Vec<LineBody>,
-    /// The code of a coupon to redeem. Its discount is dealt to the lines that it is good for.
+    /// The code of a coupon to redeem. Its discount is dealt to the lines that it is good for, and taken
+    /// off before tax.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 32)]
     coupon: Option<String>,
