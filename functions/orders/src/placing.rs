@@ -266,5 +266,6 @@ fn fits_one_transaction(priced: &Priced) -> bool {
     claims <= CLAIMS_MAX && priced.lines.len() <= LINES_AT_ONCE_MAX
 }
 
-/// The most lines of an order or a reservation that is one item: at 130 bytes each, it then stays below 60 KB.
+/// The most lines of an order or a reservation that is one item: at 130 bytes each, or 170 with tax, it then stays below
+/// 70 KB.
 pub const LINES_AT_ONCE_MAX: usize = 400;

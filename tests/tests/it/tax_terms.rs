@@ -191,6 +191,24 @@ async fn ord_7_holds_whatever_call_of_a_taxed_cart_fails() {
     .await;
 }
 
+#[tokio::test]
+async fn ord_7_holds_whatever_call_of_a_taxed_order_fails() {
+    each_call_fails(async |fault| {
+        let shop = shop("exclusive").await;
+        shop.engine.wire.count(fault);
+        let mut placed = place(&shop, "k", &lines(&[("mug", 1), ("book", 1)])).await;
+        if placed.status >= 500 {
+            placed = place(&shop, "k", &lines(&[("mug", 1), ("book", 1)])).await;
+        }
+        let counted = shop.engine.wire.counted();
+        assert!(matches!(placed.status, 200 | 201), "{fault:?}: {placed:?}");
+        assert_eq!(placed.body["total"]["amount"], json!(3_998 + 380 + 140), "{fault:?}");
+        shop.laws_hold().await;
+        counted
+    })
+    .await;
+}
+
 /// Two confirmations for two countries, both taxed before either is written: one wins with its own tax.
 #[tokio::test]
 async fn ord_7_two_confirmations_never_mix_their_taxes() {
