@@ -4,7 +4,7 @@ use crate::App;
 use crate::body::{MoneyBody, instant};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use holdfast_domain::ids::ProductId;
+use holdfast_domain::ids::{ProductId, TaxClass};
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::Money;
 use holdfast_domain::product::{
@@ -46,6 +46,10 @@ pub struct ProductBody {
     /// How many units one customer may buy, over all orders.
     #[serde(default)]
     purchase_limit: Option<LimitBody>,
+    /// How it is taxed, in shops that have a tax policy: a class that has rates. `standard` without it.
+    #[serde(default)]
+    #[schema(max_length = 32, example = "reduced")]
+    tax_class: Option<String>,
 }
 
 /// A time with a price of its own.
@@ -100,7 +104,10 @@ struct ProductView {
     /// How many units one customer may buy, over all orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     purchase_limit: Option<LimitView>,
-    /// Raised with every change of the price, the windows or the limit.
+    /// How it is taxed, in shops that have a tax policy.
+    #[schema(value_type = String, example = "standard")]
+    tax_class: TaxClass,
+    /// Raised with every change of the price, the windows, the limit, the category or the tax class.
     price_version: PriceVersion,
     /// Raised with every change.
     version: u64,
@@ -203,6 +210,9 @@ fn checked(product_id: String, body: ProductBody) -> Result<ProductWrite, Vec<In
         Some(limit) => problems.keep_all("purchase_limit", PurchaseLimit::new(limit.quantity, limit.window_seconds)),
         None => None,
     };
+    let tax_class = body.tax_class.map(TaxClass::parse).transpose();
+    let tax_class = tax_class.map_err(|invalid| Invalid::new("tax_class", invalid.problem));
+    let tax_class = problems.keep("", tax_class).flatten().unwrap_or_default();
     let write = id.zip(name).zip(description).zip(category).zip(price).zip(windows);
     problems.finish(write.map(|(((((id, name), description), category), price), windows)| ProductWrite {
         id,
@@ -212,6 +222,7 @@ fn checked(product_id: String, body: ProductBody) -> Result<ProductWrite, Vec<In
         price,
         windows,
         limit,
+        tax_class,
     }))
 }
 
@@ -248,6 +259,7 @@ fn answer(status: StatusCode, product: Product, now: Timestamp) -> Response {
         purchase_limit: product
             .limit
             .map(|limit| LimitView { quantity: limit.quantity(), window_seconds: limit.window_seconds() }),
+        tax_class: product.tax_class,
         price_version: product.price_version,
         version: product.version,
     };

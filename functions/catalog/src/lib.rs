@@ -1,4 +1,5 @@
-//! What a shop sells and on which terms, over HTTP: products, coupons, rates and the choice of warehouses.
+//! What a shop sells and on which terms, over HTTP: products, coupons, rates, the choice of warehouses,
+//! and taxes.
 
 mod allocation;
 mod api;
@@ -6,6 +7,7 @@ mod body;
 mod coupons;
 mod order_policy;
 mod rates;
+mod taxes;
 
 use axum::Router;
 use axum::routing::{get, put};
@@ -25,6 +27,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/allocation"),
     ("PUT", "/order-policy"),
     ("GET", "/order-policy"),
+    ("PUT", "/tax"),
+    ("GET", "/tax"),
+    ("GET", "/tax/{country}"),
+    ("PUT", "/tax/{country}/{class}"),
+    ("GET", "/tax/{country}/{class}"),
     ("GET", "/openapi.json"),
 ];
 
@@ -41,6 +48,11 @@ pub const ROUTES: &[(&str, &str)] = &[
     allocation::read,
     order_policy::put,
     order_policy::read,
+    taxes::put,
+    taxes::read,
+    taxes::list_rates,
+    taxes::put_rate,
+    taxes::read_rate,
     api::describe
 ))]
 pub struct Description;
@@ -59,6 +71,9 @@ pub fn router(store: Store, clock: Clock) -> Router {
         .route("/rates/{from}/{to}", put(rates::put).get(rates::read))
         .route("/allocation", put(allocation::put).get(allocation::read))
         .route("/order-policy", put(order_policy::put).get(order_policy::read))
+        .route("/tax", put(taxes::put).get(taxes::read))
+        .route("/tax/{country}", get(taxes::list_rates))
+        .route("/tax/{country}/{class}", put(taxes::put_rate).get(taxes::read_rate))
         .route("/openapi.json", get(api::describe))
         .with_state(Arc::new(App { store, clock }))
 }

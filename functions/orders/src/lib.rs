@@ -6,6 +6,7 @@ mod memory;
 mod placing;
 mod placing_parts;
 mod problems;
+mod taxing;
 mod terms;
 
 use axum::Router;

@@ -13,13 +13,14 @@ use holdfast_domain::order::{
 use holdfast_domain::pool::{Claim, Take};
 use holdfast_domain::product::Product;
 use holdfast_domain::terms::rate::Rate;
+use holdfast_domain::terms::tax::Taxes;
 use holdfast_store::{Placing, Store, StoreError, StoredOrder};
 use jiff::SignedDuration;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How many products are looked up at the same time.
-const LOOKUPS_AT_ONCE: usize = 16;
+pub const LOOKUPS_AT_ONCE: usize = 16;
 
 /// How often an order is priced anew because terms changed under it.
 const PRICINGS_MAX: usize = 6;
@@ -169,7 +170,8 @@ impl App {
             offer.map(|offer| offer.map(|offer| (id, offer))).map_err(NotPlaced::Failed)
         });
         let found = lookups.buffer_unordered(LOOKUPS_AT_ONCE).try_filter_map(|found| async { Ok(found) });
-        let offers: HashMap<ProductId, Arc<Offer>> = found.try_collect().await?;
+        let found = found.try_collect::<HashMap<ProductId, Arc<Offer>>>();
+        let (offers, taxes) = futures_util::try_join!(found, self.taxes_of(store, request, fresh))?;
         let products: HashMap<ProductId, Product> =
             offers.iter().map(|(id, offer)| (id.clone(), offer.product.clone())).collect();
         let at = self.clock.now();
@@ -178,8 +180,9 @@ impl App {
             Some(code) => self.terms.coupon(store, tenant, code, fresh).await.map_err(NotPlaced::Failed)?,
             None => None,
         };
-        let terms =
-            Terms { products: &products, rates: &rates, coupon: coupon.as_ref().map(|offer| &offer.coupon), at };
+        let tax = taxes.as_ref().map(|(mode, table)| Taxes { mode: *mode, table });
+        let known_coupon = coupon.as_ref().map(|offer| &offer.coupon);
+        let terms = Terms { products: &products, rates: &rates, coupon: known_coupon, tax, at };
         Ok(request.priced(&terms).map(|priced| Offered { priced, offers, coupon }))
     }
 
@@ -263,5 +266,6 @@ fn fits_one_transaction(priced: &Priced) -> bool {
     claims <= CLAIMS_MAX && priced.lines.len() <= LINES_AT_ONCE_MAX
 }
 
-/// The most lines of an order or a reservation that is one item: at 130 bytes each, it then stays below 60 KB.
+/// The most lines of an order or a reservation that is one item: at 130 bytes each, or 170 with tax, it then stays below
+/// 70 KB.
 pub const LINES_AT_ONCE_MAX: usize = 400;

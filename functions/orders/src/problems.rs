@@ -44,6 +44,13 @@ fn refused(refusal: Refusal) -> Problem {
                 .with("from", from.code())
                 .with("to", to.code())
         }
+        Refusal::TaxRateMissing { line, country, class, .. } => {
+            Problem::new(StatusCode::CONFLICT, "tax-rate-missing", "A tax rate is missing")
+                .detail(words)
+                .error(Invalid::new(field(line, "product_id"), format!("is of the class {class}")))
+                .with("country", country.as_str())
+                .with("class", class.as_str())
+        }
         Refusal::UnknownCoupon(_) => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-coupon", "The coupon does not exist")
                 .detail(words)

@@ -2,7 +2,7 @@
 //! order reads nothing.
 //!
 //! What is remembered may be old. That is safe for products and coupons, since every claim carries the version that it
-//! was priced at and a stripe refuses an older one; rates and the choice of warehouses are at most a minute old.
+//! was priced at and a stripe refuses an older one; rates, taxes and the choice of warehouses are at most a minute old.
 
 use holdfast_cache::ReadThrough;
 use holdfast_domain::ids::{CouponCode, ProductId, TenantId};
@@ -13,6 +13,8 @@ use holdfast_domain::terms::allocation::AllocationPolicy;
 use holdfast_domain::terms::coupon::Coupon;
 use holdfast_domain::terms::orders::OrderPolicy;
 use holdfast_domain::terms::rate::Rate;
+use holdfast_domain::terms::tax::{TaxMode, TaxPolicy, TaxTable};
+use holdfast_domain::text::Country;
 use holdfast_store::{StockHeader, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +51,8 @@ pub struct KnownTerms {
     rates: ReadThrough<(TenantId, Currency, Currency), Rate>,
     policies: ReadThrough<TenantId, AllocationPolicy>,
     order_policies: ReadThrough<TenantId, OrderPolicy>,
+    tax_policies: ReadThrough<TenantId, TaxPolicy>,
+    tax_tables: ReadThrough<(TenantId, Country), TaxTable>,
 }
 
 impl Default for KnownTerms {
@@ -59,6 +63,8 @@ impl Default for KnownTerms {
             rates: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
             policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
             order_policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
+            tax_policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
+            tax_tables: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
         }
     }
 }
@@ -145,5 +151,31 @@ impl KnownTerms {
         let load = async { store.order_policy_read(tenant).await.map(Some) };
         let policy = self.order_policies.get(tenant, load).await?;
         Ok(policy.as_deref().copied().unwrap_or_default())
+    }
+
+    /// By what orders into a country are taxed: from memory, or by a read of the policy and, if there is one, another of
+    /// the country's rates. None if the shop has no tax policy.
+    ///
+    /// A policy or a rate that is written holds here when what is remembered is a minute old, or as soon as a rate is
+    /// missed: what refuses an order is read anew.
+    pub async fn taxes(
+        &self,
+        store: &Store,
+        tenant: &TenantId,
+        country: &Country,
+        fresh: bool,
+    ) -> Result<Option<(TaxMode, Arc<TaxTable>)>, Arc<StoreError>> {
+        let key = (tenant.clone(), country.clone());
+        if fresh {
+            // That a shop has no policy refuses nothing.
+            if self.tax_policies.peek(tenant).await.is_some_and(|policy| policy.mode.is_some()) {
+                self.tax_policies.remove(tenant).await;
+            }
+            self.tax_tables.remove(&key).await;
+        }
+        let policy = self.tax_policies.get(tenant, async { store.tax_policy_read(tenant).await.map(Some) }).await?;
+        let Some(mode) = policy.and_then(|policy| policy.mode) else { return Ok(None) };
+        let table = self.tax_tables.get(&key, async { store.tax_table(tenant, country).await.map(Some) }).await?;
+        Ok(table.map(|table| (mode, table)))
     }
 }

@@ -83,6 +83,10 @@ text_id!(
     CouponCode, "code", 32, |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_', "letters, digits, - and _"
 );
 text_id!(
+    /// A class of products that are taxed alike, such as `standard`, `reduced` or `books`. Letter case counts.
+    TaxClass, "class", 32, |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_', "letters, digits, - and _"
+);
+text_id!(
     /// The caller's name for one attempt to do something, repeated on retries
     /// (IETF draft-ietf-httpapi-idempotency-key-header; the length is Stripe's).
     IdempotencyKey, "Idempotency-Key", 255, |b| b.is_ascii_graphic(), "printable ASCII without spaces"

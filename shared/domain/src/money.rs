@@ -140,6 +140,15 @@ pub fn half_even(numerator: u128, denominator: u128) -> u128 {
     }
 }
 
+/// A quotient rounded to the nearest integer, a half upwards: for amounts, which are never negative, that is away from zero.
+///
+/// # Panics
+/// When the denominator is zero.
+pub fn half_up(numerator: u128, denominator: u128) -> u128 {
+    let (quotient, remainder) = (numerator / denominator, numerator % denominator);
+    quotient + u128::from(remainder >= denominator - remainder)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +188,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn halves_go_up_where_that_is_the_rule() {
+        for (numerator, denominator, rounded) in
+            [(1, 2, 1), (3, 2, 2), (5, 2, 3), (5, 3, 2), (4, 3, 1), (0, 7, 0), (0, 1, 0), (u128::MAX, 1, u128::MAX)]
+        {
+            assert_eq!(half_up(numerator, denominator), rounded, "{numerator}/{denominator}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn half_up_is_the_nearest_and_the_greater_between_two(numerator in 0..=u128::from(u64::MAX), denominator in 1..200u128) {
+            let rounded = half_up(numerator, denominator);
+            let twice_off = 2 * numerator.abs_diff(rounded * denominator);
+            prop_assert!(twice_off < denominator || (twice_off == denominator && rounded * denominator > numerator));
+        }
+
         #[test]
         fn half_even_is_the_nearest_and_even_between_two(numerator in 0..=u128::from(u64::MAX), denominator in 1..200u128) {
             let rounded = half_even(numerator, denominator);

@@ -1,6 +1,6 @@
 //! What is sold, at what price, and how many of it to whom.
 
-use crate::ids::ProductId;
+use crate::ids::{ProductId, TaxClass};
 use crate::invalid::{Invalid, Problems};
 use crate::money::Money;
 use jiff::{SignedDuration, Timestamp};
@@ -28,7 +28,10 @@ pub struct Product {
     pub windows: Vec<PriceWindow>,
     /// How many one customer may buy.
     pub limit: Option<PurchaseLimit>,
-    /// Raised with every change of the price, the windows, the limit or the category, which coupons go by; never lowered.
+    /// How it is taxed, in shops that have a tax policy.
+    pub tax_class: TaxClass,
+    /// Raised with every change of the price, the windows, the limit, the tax class, or the category, which coupons go by;
+    /// never lowered.
     pub price_version: PriceVersion,
     /// Raised with every write.
     pub version: u64,
@@ -191,6 +194,7 @@ mod tests {
             price: money(0, "EUR"),
             windows,
             limit: None,
+            tax_class: TaxClass::default(),
             price_version: 1,
             version: 1,
         }

@@ -51,7 +51,7 @@ fn is_refused(c: char) -> bool {
 }
 
 /// An ISO 3166-1 alpha-2 country code, two capital letters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Country(String);
 

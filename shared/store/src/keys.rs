@@ -4,9 +4,12 @@
 //! ids hold no `#` (see `holdfast_domain::ids`).
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use holdfast_domain::ids::{CouponCode, CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
+use holdfast_domain::ids::{
+    CouponCode, CustomerId, IdempotencyKey, OrderId, ProductId, TaxClass, TenantId, WarehouseId,
+};
 use holdfast_domain::money::Currency;
 use holdfast_domain::pool::{AllowanceOf, PoolId, StripeId};
+use holdfast_domain::text::Country;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -278,6 +281,21 @@ pub fn allocation(tenant: &TenantId) -> Key {
 /// A tenant's policy of orders.
 pub fn order_policy(tenant: &TenantId) -> Key {
     Key::new(format!("{tenant}#config"), "orders")
+}
+
+/// A tenant's tax policy.
+pub fn tax_policy(tenant: &TenantId) -> Key {
+    Key::new(format!("{tenant}#config"), "tax")
+}
+
+/// The partition of a country's tax rates.
+pub fn tax_rates(tenant: &TenantId, country: &Country) -> String {
+    format!("{tenant}#tax#{}", country.as_str())
+}
+
+/// The tax rate of a class of products in a country.
+pub fn tax_rate(tenant: &TenantId, country: &Country, class: &TaxClass) -> Key {
+    Key::new(tax_rates(tenant, country), class.as_str())
 }
 
 #[cfg(test)]

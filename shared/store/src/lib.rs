@@ -27,6 +27,8 @@ mod rates;
 pub mod reconciliation;
 mod stock;
 mod stream;
+mod tax_item;
+mod taxes;
 mod transact;
 
 pub use claims::{Contention, Found, RefusedClaim};

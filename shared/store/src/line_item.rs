@@ -1,6 +1,6 @@
 //! The lines of an order and its further claims, as attributes of an item.
 
-use holdfast_domain::ids::{CouponCode, CustomerId, ProductId, WarehouseId};
+use holdfast_domain::ids::{CouponCode, CustomerId, ProductId, TaxClass, WarehouseId};
 use holdfast_domain::money::{Currency, Money};
 use holdfast_domain::order::{Line, Quantity, Source};
 use holdfast_domain::pool::{AllowanceOf, Claim, PoolId, StripeId, StripeNumber};
@@ -17,6 +17,10 @@ pub(crate) struct LineItem {
     converted: Option<Converted>,
     #[serde(default, skip_serializing_if = "is_zero")]
     discount: i64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    tax: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax_class: Option<TaxClass>,
     from: Vec<SourceItem>,
 }
 
@@ -70,6 +74,8 @@ impl LineItem {
             price: line.unit_price.amount(),
             converted: foreign.then(|| Converted { currency: line.unit_price.currency(), total: line.total.amount() }),
             discount: line.discount.amount(),
+            tax: line.tax.amount(),
+            tax_class: line.tax_class.clone(),
             from: line.from.iter().map(source).collect(),
         }
     }
@@ -94,6 +100,8 @@ impl LineItem {
             unit_price,
             total,
             discount: Money::new(self.discount, currency).map_err(invalid)?,
+            tax: Money::new(self.tax, currency).map_err(invalid)?,
+            tax_class: self.tax_class,
             from: self.from.into_iter().map(source).collect(),
         })
     }

@@ -3,6 +3,7 @@
 use crate::fulfilment_item::{LedgerItem, RefundItem, ReturnItem, ShipmentItem};
 use crate::item::{self, Item};
 use crate::line_item::{ClaimItem, LineItem};
+use crate::tax_item::TaxItem;
 use crate::{StoreError, keys};
 use holdfast_domain::address::Address;
 use holdfast_domain::event::{EventKind, Trace};
@@ -48,6 +49,8 @@ struct OrderItem {
     discount: Option<DiscountItem>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rates: Vec<RateItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax: Option<TaxItem>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     claims: Vec<ClaimItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,6 +157,7 @@ pub(crate) fn order_item(order: &Order, trace: &Trace) -> Item {
         parts: order.parts.map(|Parts { attempt, count }| PartsItem { attempt, count }),
         discount: order.discount.as_ref().map(DiscountItem::from),
         rates: order.rates.iter().map(RateItem::from).collect(),
+        tax: order.tax.as_ref().map(TaxItem::from),
         claims: order.claims.iter().filter_map(ClaimItem::of).collect(),
         address: order.address.clone(),
         payment: PaymentItem::from(&order.payment),
@@ -223,6 +227,7 @@ impl TryFrom<OrderItem> for StoredOrder {
             discount,
             rates: item.rates.into_iter().map(RateItem::rate).collect::<Result<_, _>>()?,
             claims,
+            tax: item.tax.map(|tax| tax.tax(currency)).transpose()?,
             total: Money::new(item.total, currency).map_err(|invalid| invalid.to_string())?,
             address: item.address,
             payment: item.payment.payment()?,

@@ -5,7 +5,7 @@ use crate::item::{self, Item, number};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use holdfast_domain::ids::{ProductId, TenantId};
+use holdfast_domain::ids::{ProductId, TaxClass, TenantId};
 use holdfast_domain::money::{Currency, Money};
 use holdfast_domain::product::{PriceVersion, PriceWindow, Product, PurchaseLimit};
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ pub struct ProductWrite {
     pub windows: Vec<PriceWindow>,
     /// See [`Product`].
     pub limit: Option<PurchaseLimit>,
+    /// See [`Product`].
+    pub tax_class: TaxClass,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +48,9 @@ struct ProductItem {
     windows: Vec<WindowItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     limit: Option<LimitItem>,
+    /// Left out for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tax_class: Option<TaxClass>,
     price_version: PriceVersion,
     version: u64,
 }
@@ -97,6 +102,7 @@ impl Store {
             price: write.price,
             windows: write.windows,
             limit: write.limit,
+            tax_class: write.tax_class,
             price_version,
             version: before.as_ref().map_or(1, |before| before.version + 1),
         };
@@ -150,6 +156,7 @@ impl Store {
             currency: product.price.currency(),
             windows: product.windows.iter().map(WindowItem::from).collect(),
             limit: product.limit.map(LimitItem::from),
+            tax_class: Some(product.tax_class.clone()).filter(|class| *class != TaxClass::default()),
             price_version: product.price_version,
             version: product.version,
         });
@@ -219,6 +226,7 @@ fn sells_alike(before: &Product, write: &ProductWrite) -> bool {
         && before.category == write.category
         && before.windows == write.windows
         && before.limit == write.limit
+        && before.tax_class == write.tax_class
 }
 
 impl From<&PriceWindow> for WindowItem {
@@ -266,6 +274,7 @@ fn product(id: &ProductId, item: Item) -> Result<Product, StoreError> {
         price: Money::new(item.price, item.currency).map_err(|invalid| corrupt(invalid.to_string()))?,
         windows: windows.map_err(corrupt)?,
         limit: item.limit.map(|limit| limit.limit()).transpose().map_err(corrupt)?,
+        tax_class: item.tax_class.unwrap_or_default(),
         price_version: item.price_version,
         version: item.version,
     })

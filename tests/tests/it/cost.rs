@@ -1,11 +1,13 @@
 //! What the order path costs, in round trips and capacity units: asserted, since it is the bill.
 
 use holdfast_domain::event::Trace;
-use holdfast_domain::ids::{Fingerprint, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
+use holdfast_domain::ids::{Fingerprint, IdempotencyKey, OrderId, ProductId, TaxClass, TenantId, WarehouseId};
 use holdfast_domain::money::Currency;
 use holdfast_domain::order::{Customer, PlaceOrder, Purpose, Quantity, RequestedLine, Terms};
 use holdfast_domain::payment::{CapturePolicy, PaymentMethod};
 use holdfast_domain::pool::{Claim, Guard, PoolId, StripeId, Take};
+use holdfast_domain::terms::tax::{TaxMode, TaxPercent, TaxTable, Taxes};
+use holdfast_domain::text::Country;
 use holdfast_store::{Meter, Placing};
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
@@ -39,6 +41,14 @@ fn request(key: &str) -> PlaceOrder {
 
 #[tokio::test]
 async fn a_placed_order_is_one_call_of_six_units_and_a_replay_is_one_call() {
+    let rates = [(TaxClass::default(), TaxPercent::parse("8.875").unwrap())];
+    let table = TaxTable { country: Country::parse("DE".to_owned()).unwrap(), rates: rates.into() };
+    for tax in [None, Some(Taxes { mode: TaxMode::Exclusive, table: &table })] {
+        placed_at_a_cost(tax).await;
+    }
+}
+
+async fn placed_at_a_cost(tax: Option<Taxes<'_>>) {
     let shop = Shop::open().await;
     shop.sell("mug", 10).await;
     let tenant = TenantId::parse("acme").unwrap();
@@ -56,7 +66,7 @@ async fn a_placed_order_is_one_call_of_six_units_and_a_replay_is_one_call() {
         let store = shop.engine.store().metered(Arc::clone(&meter));
         let request = request("0190f3c2-8d4e-7a51-b1c2-5a7c1e7d9f10");
         let at = Timestamp::now();
-        let terms = Terms { products: &products, rates: &HashMap::new(), coupon: None, at };
+        let terms = Terms { products: &products, rates: &HashMap::new(), coupon: None, tax, at };
         let priced = request.priced(&terms).unwrap();
         let order = request.placed(&priced, std::slice::from_ref(&claim), at, SignedDuration::from_mins(15));
         let take = Take { claim: claim.clone(), guard: Guard::Terms(1) };
@@ -65,7 +75,7 @@ async fn a_placed_order_is_one_call_of_six_units_and_a_replay_is_one_call() {
     };
     let (placing, spent) = place().await;
     assert!(matches!(placing, Placing::Placed), "{placing:?}");
-    assert_eq!((spent.calls, spent.wcu), (1, 6.0));
+    assert_eq!((spent.calls, spent.wcu), (1, 6.0), "{tax:?}");
     let (placing, spent) = place().await;
     assert!(matches!(placing, Placing::Existing(_)), "{placing:?}");
     assert_eq!(spent.calls, 1);
@@ -82,7 +92,7 @@ async fn the_warm_path_is_one_round_trip() {
         let answer = shop.order(&who, key, "mug", 1).await;
         (answer.status, shop.engine.wire.counted().0)
     };
-    assert_eq!(calls("cold").await, (201, 3), "product, warehouses, transaction");
+    assert_eq!(calls("cold").await, (201, 4), "product, warehouses, tax policy, transaction");
     assert_eq!(calls("warm").await, (201, 1));
     assert_eq!(calls("warm").await, (200, 1), "a replay");
 }

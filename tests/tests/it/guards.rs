@@ -81,6 +81,17 @@ async fn ord_7_without_the_price_condition_an_old_price_is_paid() {
 }
 
 #[tokio::test]
+async fn ord_7_without_the_price_condition_an_old_tax_class_is_counted_by() {
+    let shop = crate::tax::shop("exclusive").await;
+    let claim = "available >= :quantity AND price_version <= :price_version";
+    shop.engine.wire.rewrite(without("Update", claim, "available >= :quantity", ":price_version"));
+    let tax = async |key: &str| shop.order(&Who::customer("c-1"), key, "mug", 1).await.body["tax"]["amount"].clone();
+    assert_eq!(tax("k-1").await, 380);
+    shop.offer("mug", json!({"tax_class": "books"})).await;
+    assert_eq!(tax("k-2").await, 380, "the acknowledged class was passed over");
+}
+
+#[tokio::test]
 async fn ord_8_without_the_version_condition_stock_goes_back_twice() {
     let shop = shop_with(10).await;
     let who = Who::customer("c-1");

@@ -22,6 +22,8 @@ mod sold_out;
 mod stack;
 mod stack_holds;
 mod stock;
+mod tax;
+mod tax_terms;
 mod template;
 mod terms;
 mod tidy;

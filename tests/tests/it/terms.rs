@@ -173,7 +173,7 @@ fn no_terms_make_a_handler_fail() {
             json!({
                 "name": "Mug", "category": "all", "price": money,
                 "windows": [{"starts_at": instant, "ends_at": "2026-03-29T13:00:00Z", "price": money}],
-                "purchase_limit": {"quantity": 1, "window_seconds": 60},
+                "purchase_limit": {"quantity": 1, "window_seconds": 60}, "tax_class": "books",
             }),
         ),
         (
@@ -184,6 +184,8 @@ fn no_terms_make_a_handler_fail() {
             }),
         ),
         ("/rates/EUR/USD", json!({"rate": "1", "source": "ECB", "as_of": instant, "valid_seconds": 60})),
+        ("/tax", json!({"mode": "inclusive"})),
+        ("/tax/DE/standard", json!({"percent": "19"})),
         (
             "/allocation",
             json!({"strategy": "nearest", "warehouses": [{"warehouse": "a", "country": "DE", "serves": ["FR"]}]}),

@@ -34,7 +34,8 @@ pub struct PlaceBody {
     /// What is wanted.
     #[schema(min_items = 1, max_items = 5_000)]
     lines: Vec<LineBody>,
-    /// The code of a coupon to redeem. Its discount is dealt to the lines that it is good for.
+    /// The code of a coupon to redeem. Its discount is dealt to the lines that it is good for, and taken
+    /// off before tax.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 32)]
     coupon: Option<String>,
@@ -57,7 +58,7 @@ pub struct PlaceBody {
         (status = 201, description = "Placed", body = OrderView),
         (status = 200, description = "Placed before, by a request with this key", body = OrderView),
         (status = 400, description = "invalid-request, idempotency-key-missing", body = ProblemSchema),
-        (status = 409, description = "out-of-stock, price-changed, rate-unavailable, coupon-not-applicable, limit-reached, order-in-progress", body = ProblemSchema),
+        (status = 409, description = "out-of-stock, price-changed, rate-unavailable, tax-rate-missing, coupon-not-applicable, limit-reached, order-in-progress", body = ProblemSchema),
         (status = 422, description = "idempotency-key-reused, unknown-product, unknown-coupon, too-many-lines", body = ProblemSchema),
         (status = 503, description = "busy, unavailable: repeat with the same key", body = ProblemSchema),
     ))]

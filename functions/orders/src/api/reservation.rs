@@ -154,6 +154,9 @@ pub struct ConfirmBody {
 
 /// Turns a reservation into an order with the same id, which waits to be paid: 201 with the order, or 200 with the order
 /// that it became before, by a request for the same address and means of payment.
+///
+/// Prices are those of the reservation. Tax is counted now that the country is known, by today's classes and rates: where
+/// prices are without it, it comes on top of the total.
 #[utoipa::path(post, path = "/reservations/{reservation_id}/confirm", operation_id = "confirmReservation", tag = "reservations", security(("jwt" = ["orders"])),
     params(("reservation_id" = String, Path, description = "The reservation")), request_body = ConfirmBody,
     responses(
@@ -161,7 +164,7 @@ pub struct ConfirmBody {
         (status = 200, description = "Placed before, by the same request", body = OrderView),
         (status = 400, description = "invalid-request", body = ProblemSchema),
         (status = 404, description = "not-found, also for somebody else's", body = ProblemSchema),
-        (status = 409, description = "hold-ended: it was released, has expired, or was confirmed otherwise", body = ProblemSchema),
+        (status = 409, description = "hold-ended: it was released, has expired, or was confirmed otherwise; tax-rate-missing: it is still held", body = ProblemSchema),
     ))]
 pub async fn confirm(
     State(app): State<Arc<App>>,
@@ -198,7 +201,12 @@ pub async fn confirm(
         if ended(&held).is_some() {
             return Err(hold_ended(&held));
         }
-        let confirmed = |held: &Order, now| held.confirm(&by, address.clone(), method.clone(), now, expires_in);
+        // What is over expires; no rate is missed for it.
+        let taxed = match held.expires_at > app.clock.now() {
+            true => app.taxed(&store, &held, &address.country).await?,
+            false => held.clone(),
+        };
+        let confirmed = |_: &Order, now| taxed.confirm(&by, address.clone(), method.clone(), now, expires_in);
         match app.end(&store, &scope, &held, confirmed).await? {
             Ended::Done(order) => {
                 scope.notes.outcome("confirmed");

@@ -93,6 +93,10 @@ pub struct OrderFacts {
     pub total: i64,
     /// What a coupon takes off, in minor units.
     pub discount: i64,
+    /// What it is taxed, in minor units.
+    pub tax: i64,
+    /// Whether the tax is paid beside the prices.
+    pub tax_is_beside: bool,
     /// Its lines, also those that are kept in parts.
     pub lines: Vec<LineFacts>,
     /// Its further claims.
@@ -120,6 +124,8 @@ pub struct LineFacts {
     pub converted: Option<i64>,
     /// What a coupon takes off it.
     pub discount: i64,
+    /// What it is taxed.
+    pub tax: i64,
     /// The units claimed from stripes.
     pub claimed: i64,
     /// Those of them that came back and were given back.

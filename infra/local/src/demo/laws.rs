@@ -149,7 +149,10 @@ fn totals_exact(evidence: &Evidence) -> Law {
         };
         let discount: i64 = order.lines.iter().map(|line| line.discount).sum();
         let sum: i128 = order.lines.iter().map(line_total).sum::<i128>() - i128::from(discount);
-        let exact = sum == i128::from(order.total) && discount == order.discount;
+        // Tax that prices do not have in them is paid beside them.
+        let sum = if order.tax_is_beside { sum + i128::from(order.tax) } else { sum };
+        let tax: i64 = order.lines.iter().map(|line| line.tax).sum();
+        let exact = sum == i128::from(order.total) && discount == order.discount && tax == order.tax;
         // What never was placed may lack parts.
         (!exact && (order.was_placed() || order.attempt.is_none()))
             .then(|| format!("order {}: total {}, but lines of {sum}", order.id, order.total))

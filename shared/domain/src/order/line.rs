@@ -1,7 +1,7 @@
 //! The lines of an order.
 
 use super::QUANTITY_MAX;
-use crate::ids::{ProductId, WarehouseId};
+use crate::ids::{ProductId, TaxClass, WarehouseId};
 use crate::invalid::Invalid;
 use crate::money::Money;
 use crate::pool::{Claim, PoolId, StripeId, StripeNumber};
@@ -70,6 +70,10 @@ pub struct Line {
     pub total: Money,
     /// What a coupon takes off `total`.
     pub discount: Money,
+    /// What `total` less `discount` is taxed: within it or beside it, as the order says. Zero without tax.
+    pub tax: Money,
+    /// The class that it was taxed by, if the order has lines of several classes.
+    pub tax_class: Option<TaxClass>,
     /// Where the units come from; their quantities add up to the line's.
     pub from: Vec<Source>,
 }

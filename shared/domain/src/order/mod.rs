@@ -13,6 +13,7 @@ mod returned;
 mod shares;
 mod shipment;
 mod state;
+mod tax;
 #[cfg(test)]
 mod tests;
 mod transitions;
@@ -32,6 +33,7 @@ pub use returned::{
 pub use shares::share;
 pub use shipment::{Booking, RequestMark, SHIPMENTS_MAX, Shipment, ShipmentStatus, ShippedLine, ShippingRefusal, Wish};
 pub use state::OrderState;
+pub use tax::OrderTax;
 pub use transitions::{Role, TRANSITIONS, Transition, diagram};
 
 use crate::address::Address;
@@ -75,7 +77,9 @@ pub struct Order {
     pub rates: Vec<Rate>,
     /// Claims beside those of the lines: the use of a coupon, and allowances of limited products.
     pub claims: Vec<Claim>,
-    /// The sum of the lines, less the discount.
+    /// What it is taxed, if the shop has a tax policy. Not known while it is a reservation.
+    pub tax: Option<OrderTax>,
+    /// The sum of the lines, less the discount, and with the tax where prices are without it.
     pub total: Money,
     /// Where it goes; not known while it is a reservation.
     pub address: Option<Address>,

@@ -155,6 +155,7 @@ impl PlaceOrder {
             discount: priced.discount.clone(),
             rates: priced.rates.clone(),
             claims: Vec::new(),
+            tax: priced.tax.clone(),
             total: priced.total,
             address,
             payment: Payment { method, status, capture: self.capture },
@@ -200,6 +201,8 @@ fn assigned(line: &PricedLine, stock: &mut [Claim]) -> Line {
         unit_price: line.unit_price,
         total: line.total,
         discount: line.discount,
+        tax: line.tax,
+        tax_class: line.tax_class.clone(),
         from: take(stock, &line.product, line.quantity.units()),
     }
 }

@@ -1,12 +1,13 @@
 //! What an order costs, and what it needs: prices, rates, the coupon and limits, by the terms of one instant.
 
-use super::{Discount, PlaceOrder, PriceChange, Quantity, Refusal};
-use crate::ids::{CouponCode, ProductId};
+use super::{Discount, OrderTax, PlaceOrder, PriceChange, Quantity, Refusal};
+use crate::ids::{CouponCode, ProductId, TaxClass};
 use crate::money::{Currency, Money, Overflow};
 use crate::pool::{AllowanceOf, Claim, Guard, PoolId, StripeId, Take};
 use crate::product::{PriceVersion, Product};
 use crate::terms::coupon::{Coupon, CouponLine};
 use crate::terms::rate::Rate;
+use crate::terms::tax::Taxes;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,6 +23,9 @@ pub struct Terms<'a> {
     pub rates: &'a HashMap<Currency, Rate>,
     /// The coupon that was asked for, if there is one of that code.
     pub coupon: Option<&'a Coupon>,
+    /// The taxes of the country that the order goes to. None for a shop without a tax policy, and for a reservation, whose
+    /// country is not known for sure.
+    pub tax: Option<Taxes<'a>>,
     /// The instant.
     pub at: Timestamp,
 }
@@ -39,6 +43,10 @@ pub struct PricedLine {
     pub total: Money,
     /// What the coupon takes off `total`.
     pub discount: Money,
+    /// See [`super::Line::tax`].
+    pub tax: Money,
+    /// See [`super::Line::tax_class`].
+    pub tax_class: Option<TaxClass>,
 }
 
 /// All lines of a request with their prices.
@@ -50,7 +58,9 @@ pub struct Priced {
     pub discount: Option<Discount>,
     /// The rates that were used.
     pub rates: Vec<Rate>,
-    /// The sum of the lines, less the discount.
+    /// What the order is taxed.
+    pub tax: Option<OrderTax>,
+    /// The sum of the lines, less the discount, and with the tax where prices are without it.
     pub total: Money,
     /// The stock that has to be claimed, once a product.
     pub demands: Vec<Demand>,
@@ -76,12 +86,13 @@ impl PlaceOrder {
     ///
     /// # Errors
     /// A [`Refusal`] other than for stock: of an unknown product first, then of a rate, of prices, of the coupon, of a
-    /// limit.
+    /// limit, of a tax rate.
     pub fn priced(&self, terms: &Terms<'_>) -> Result<Priced, Refusal> {
         let mut lines = Vec::with_capacity(self.lines.len());
         let mut demands: BTreeMap<&ProductId, Demand> = BTreeMap::new();
         let mut rates: BTreeMap<&str, Rate> = BTreeMap::new();
         let mut changed = Vec::new();
+        let mut classes = Vec::with_capacity(self.lines.len());
         let currency = self.currency_among(terms.products);
         let currency = currency.ok_or_else(|| self.unknown_product(0))?;
         for (index, line) in self.lines.iter().enumerate() {
@@ -98,9 +109,17 @@ impl PlaceOrder {
                 total = rate.convert(total).map_err(too_high)?;
                 rates.entry(price.currency().code()).or_insert_with(|| rate.clone());
             }
-            let discount = Money::zero(currency);
-            let (product_id, quantity) = (line.product.clone(), line.quantity);
-            lines.push(PricedLine { product: product_id, quantity, unit_price: price, total, discount });
+            classes.push(&product.tax_class);
+            let zero = Money::zero(currency);
+            lines.push(PricedLine {
+                product: line.product.clone(),
+                quantity: line.quantity,
+                unit_price: price,
+                total,
+                discount: zero,
+                tax: zero,
+                tax_class: None,
+            });
             let demand = demands.entry(&line.product).or_insert_with(|| Demand {
                 product: line.product.clone(),
                 quantity: 0,
@@ -126,15 +145,20 @@ impl PlaceOrder {
         }
         let coupon = terms.coupon.filter(|_| discount.is_some());
         allowances.extend(coupon.and_then(|coupon| self.coupon_allowance(coupon)));
-        Ok(Priced {
+        let mut priced = Priced {
             lines,
             discount,
             rates: rates.into_values().collect(),
+            tax: None,
             total,
             demands,
             coupon: coupon.map(|coupon| (coupon.code.clone(), coupon.version)),
             allowances,
-        })
+        };
+        if let Some(taxes) = &terms.tax {
+            priced.tax(taxes, &classes)?;
+        }
+        Ok(priced)
     }
 
     fn unknown_product(&self, line: usize) -> Refusal {

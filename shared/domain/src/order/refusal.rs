@@ -1,8 +1,9 @@
 //! Why an order is not placed.
 
-use crate::ids::{CouponCode, ProductId};
+use crate::ids::{CouponCode, ProductId, TaxClass};
 use crate::money::{Currency, Money};
 use crate::terms::coupon::CouponRefusal;
+use crate::text::Country;
 
 /// A price that is no longer the one the buyer saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,18 @@ pub enum Refusal {
         limit: u32,
         /// How many more this one may have now, if that is known.
         left: Option<u32>,
+    },
+    /// The shop is taxed, and has no rate for a class of product in the country that the order goes to.
+    #[error("there is no tax rate for the class {class} in {}", country.as_str())]
+    TaxRateMissing {
+        /// The position of the line, from 0.
+        line: usize,
+        /// Of what.
+        product: ProductId,
+        /// Where the order goes.
+        country: Country,
+        /// The class of the product.
+        class: TaxClass,
     },
     /// Prices are not those that the buyer saw.
     #[error("{} of the prices changed", .0.len())]

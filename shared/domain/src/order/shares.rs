@@ -1,6 +1,5 @@
 //! Shares of amounts: what some of a line's units are worth.
 
-use super::{Line, Order};
 use crate::money::Money;
 
 /// What the first `units` of `of` units are worth of an amount, rounded down. Shares of successive units add up to the
@@ -18,13 +17,6 @@ pub fn share(amount: Money, before: u32, units: u32, of: u32) -> Money {
     assert!(before + units <= of, "a share is of units that the line has");
     let worth = first(amount, before + units, of) - first(amount, before, of);
     Money::new(worth, amount.currency()).expect("a share lies between zero and the amount")
-}
-
-impl Order {
-    /// What is to be paid for a line: its total less the discount.
-    pub fn payable(&self, line: &Line) -> Money {
-        line.total.minus(line.discount)
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::address::Address;
-use crate::ids::{IdempotencyKey, ProductId, WarehouseId};
+use crate::ids::{IdempotencyKey, ProductId, TaxClass, WarehouseId};
 use crate::money::Currency;
 use crate::payment::{
     CapturePolicy, DeclineCode, PaymentMethod, PaymentOutcome, PaymentReference, PaymentStatus, PaymentStep, next_step,
@@ -13,9 +13,9 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-const AT: Timestamp = Timestamp::UNIX_EPOCH;
+pub(super) const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn product(id: &str, price: i64) -> Product {
+pub(super) fn product(id: &str, price: i64) -> Product {
     Product {
         id: ProductId::parse(id).unwrap(),
         name: id.to_owned(),
@@ -24,12 +24,13 @@ fn product(id: &str, price: i64) -> Product {
         price: Money::new(price, Currency::parse("EUR").unwrap()).unwrap(),
         windows: Vec::new(),
         limit: None,
+        tax_class: TaxClass::default(),
         price_version: 1,
         version: 1,
     }
 }
 
-fn request(lines: &[(&str, i64, Option<i64>)]) -> PlaceOrder {
+pub(super) fn request(lines: &[(&str, i64, Option<i64>)]) -> PlaceOrder {
     let tenant = TenantId::parse("acme").unwrap();
     let customer = CustomerId::parse("c-1").unwrap();
     let line = |(product, quantity, shown_price): &(&str, i64, Option<i64>)| RequestedLine {
@@ -50,7 +51,7 @@ fn request(lines: &[(&str, i64, Option<i64>)]) -> PlaceOrder {
     }
 }
 
-fn address() -> Address {
+pub(super) fn address() -> Address {
     serde_json::from_str(r#"{"name":"A","line1":"B","city":"C","country":"DE"}"#).unwrap()
 }
 
@@ -58,7 +59,7 @@ fn buyer() -> Actor {
     Actor::Customer(CustomerId::parse("c-1").unwrap())
 }
 
-fn method() -> PaymentMethod {
+pub(super) fn method() -> PaymentMethod {
     PaymentMethod::parse("pm_card_visa".to_owned()).unwrap()
 }
 
@@ -67,7 +68,7 @@ fn catalogue(products: &[(&str, i64)]) -> HashMap<ProductId, Product> {
     products.iter().map(product).collect()
 }
 
-fn claim(product: &str, number: u16, quantity: u32) -> Claim {
+pub(super) fn claim(product: &str, number: u16, quantity: u32) -> Claim {
     let pool =
         PoolId::Stock { product: ProductId::parse(product).unwrap(), warehouse: WarehouseId::parse("main").unwrap() };
     Claim { stripe: StripeId { pool, number }, quantity }
@@ -75,7 +76,7 @@ fn claim(product: &str, number: u16, quantity: u32) -> Claim {
 
 fn priced(request: &PlaceOrder, products: &[(&str, i64)]) -> Result<Priced, Refusal> {
     let products = catalogue(products);
-    request.priced(&Terms { products: &products, rates: &HashMap::new(), coupon: None, at: AT })
+    request.priced(&Terms { products: &products, rates: &HashMap::new(), coupon: None, tax: None, at: AT })
 }
 
 /// How an order's story begins.
@@ -98,7 +99,7 @@ fn begun(price: i64, beginning: Beginning) -> Order {
     }
 }
 
-const MINUTES: SignedDuration = SignedDuration::from_mins(15);
+pub(super) const MINUTES: SignedDuration = SignedDuration::from_mins(15);
 
 #[test]
 fn ord_7_the_price_shown_is_paid_or_refused_with_the_new_one() {

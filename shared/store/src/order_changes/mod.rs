@@ -5,6 +5,7 @@ mod giving_back;
 use crate::fulfilment_item::{LedgerItem, RefundItem, ReturnItem, ShipmentItem};
 use crate::item::{Item, number, value};
 use crate::order_item::{HistoryItem, PaymentItem, Place, stored_order};
+use crate::tax_item::taxed_now;
 use crate::{Store, StoreError, StoredOrder, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -128,6 +129,11 @@ impl Store {
                 expression += ", address = :address";
                 values.push((":address", value(address)));
             }
+        }
+        if let Some((also, taxed)) = taxed_now(change) {
+            expression += also;
+            names.extend([("#total", "total"), ("#lines", "lines")]);
+            values.extend(taxed);
         }
         expression += &sections_written(change, &mut values);
         if change.sections.returns {

@@ -6,10 +6,11 @@ use axum::response::{IntoResponse, Response};
 use fulfilment::{PaymentView, RefundView, ReturnView, ShipmentView};
 use holdfast_domain::address::Address;
 use holdfast_domain::event::EventKind;
-use holdfast_domain::ids::{CouponCode, CustomerId, OrderId, ProductId, WarehouseId};
+use holdfast_domain::ids::{CouponCode, CustomerId, OrderId, ProductId, TaxClass, WarehouseId};
 use holdfast_domain::money::Money;
-use holdfast_domain::order::{Line, Order, OrderState};
+use holdfast_domain::order::{Line, Order, OrderState, OrderTax};
 use holdfast_domain::terms::rate::Rate;
+use holdfast_domain::terms::tax::TaxMode;
 use holdfast_runtime::http::schemas::{AddressSchema, MoneySchema};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
@@ -31,7 +32,7 @@ pub struct OrderView {
     /// Who ordered.
     #[schema(value_type = String)]
     customer: CustomerId,
-    /// The sum of the lines, less the discount.
+    /// The sum of the lines, less the discount, and with the tax where prices are without it.
     #[schema(value_type = MoneySchema)]
     total: Money,
     /// What was ordered.
@@ -42,6 +43,9 @@ pub struct OrderView {
     /// The rates at which prices in other currencies were converted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rates: Vec<RateView>,
+    /// What it is taxed, in a shop that has a tax policy: by the rates of when it was placed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tax: Option<TaxView>,
     /// Where it goes.
     #[schema(value_type = AddressSchema)]
     shipping_address: Option<Address>,
@@ -65,7 +69,7 @@ pub struct OrderView {
 }
 
 /// The names of the members of [`OrderView`], for the `fields` parameter of lists.
-pub const FIELDS: [&str; 16] = [
+pub const FIELDS: [&str; 17] = [
     "order_id",
     "state",
     "version",
@@ -74,6 +78,7 @@ pub const FIELDS: [&str; 16] = [
     "lines",
     "discount",
     "rates",
+    "tax",
     "shipping_address",
     "payment",
     "shipments",
@@ -103,6 +108,14 @@ pub struct LineView {
     /// What the coupon takes off the total.
     #[serde(skip_serializing_if = "is_zero")]
     discount: i64,
+    /// The tax on the total less the discount, in minor units of the order's currency: within it or beside it, as the
+    /// order's `tax` says. Rounded once a line, a half upwards.
+    #[serde(skip_serializing_if = "is_zero")]
+    tax: i64,
+    /// The class that it was taxed by, if the order has lines of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    tax_class: Option<TaxClass>,
     /// Where the units come from.
     from: Vec<SourceView>,
 }
@@ -131,6 +144,29 @@ struct RateView {
     source: String,
     /// When it was so.
     as_of: Timestamp,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderTax)]
+struct TaxView {
+    /// `inclusive`: prices have the tax in them. `exclusive`: it is paid beside them.
+    #[schema(value_type = String, pattern = "^(inclusive|exclusive)$")]
+    mode: TaxMode,
+    /// The tax of all lines, in minor units of the order's currency.
+    amount: i64,
+    /// The rates by which it was counted.
+    rates: Vec<TaxRateView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderTaxRate)]
+struct TaxRateView {
+    /// The class of products.
+    #[schema(value_type = String, example = "standard")]
+    class: TaxClass,
+    /// In percent.
+    #[schema(example = "19")]
+    percent: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -179,6 +215,7 @@ impl From<&Order> for OrderView {
                 .as_ref()
                 .map(|discount| DiscountView { coupon: discount.coupon.clone(), amount: discount.amount.amount() }),
             rates: order.rates.iter().map(RateView::from).collect(),
+            tax: order.tax.as_ref().map(TaxView::from),
             shipping_address: order.address.clone(),
             payment: PaymentView::from(order),
             shipments: order.shipments.iter().map(|shipment| ShipmentView::of(order, shipment)).collect(),
@@ -207,6 +244,14 @@ impl From<&Rate> for RateView {
     }
 }
 
+impl From<&OrderTax> for TaxView {
+    fn from(tax: &OrderTax) -> Self {
+        let rate =
+            |(class, percent): &(TaxClass, _)| TaxRateView { class: class.clone(), percent: format!("{percent}") };
+        Self { mode: tax.mode, amount: tax.amount.amount(), rates: tax.rates.iter().map(rate).collect() }
+    }
+}
+
 /// A line's units are told by warehouse, since stripes are nobody's business outside.
 impl From<&Line> for LineView {
     fn from(line: &Line) -> Self {
@@ -225,6 +270,8 @@ impl From<&Line> for LineView {
             currency: foreign.then(|| line.unit_price.currency().code()),
             total: line.total.amount(),
             discount: line.discount.amount(),
+            tax: line.tax.amount(),
+            tax_class: line.tax_class.clone(),
             from,
         }
     }

@@ -15,6 +15,7 @@ fn line(line: &Value) -> LineFacts {
         price: number(line, "price"),
         converted: (!converted.is_null()).then(|| number(converted, "total")),
         discount: optional(line, "discount"),
+        tax: optional(line, "tax"),
         claimed: entries(line, "from").map(|from| number(from, "quantity")).sum(),
         restocked: entries(line, "from").map(|from| optional(from, "restocked")).sum(),
     }
@@ -53,6 +54,8 @@ pub fn order(tenant: &str, id: &str, item: &Value) -> OrderFacts {
         currency: text(item, "currency").to_owned(),
         total: number(item, "total"),
         discount: optional(&item["discount"]["M"], "amount"),
+        tax: optional(&item["tax"]["M"], "amount"),
+        tax_is_beside: text(&item["tax"]["M"], "mode") == "exclusive",
         lines: entries(item, "lines").map(line).collect(),
         claims: entries(item, "claims").map(|it| claim(customer, it)).collect(),
         attempt: (!parts.is_null()).then(|| number(parts, "attempt")),

@@ -140,6 +140,11 @@ fn an_order_at_odds_with_itself_is_reported() {
     breaks("claims_match_lines", |world| line(world, "quantity", "4"));
     breaks("claims_match_lines", |world| world.items[0]["lines"]["L"] = json!([]));
     breaks("totals_exact", |world| line(world, "price", "1998"));
+    breaks("totals_exact", |world| line(world, "tax", "1"));
+    breaks("totals_exact", |world| {
+        line(world, "tax", "1");
+        world.items[0]["tax"] = json!({"M": {"mode": {"S": "exclusive"}, "amount": {"N": "1"}}});
+    });
     breaks("totals_exact", |world| world.items[0]["total"]["N"] = json!("5996"));
     breaks("histories_complete", |world| world.items[0]["version"]["N"] = json!("4"));
     breaks("histories_complete", |world| world.items[0]["state"]["S"] = json!("placed"));
