@@ -6,6 +6,7 @@ use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
 use holdfast_domain::payment::{PaymentStep, next_step};
 use holdfast_runtime::message::Message;
 use holdfast_store::Changed;
+use jiff::Timestamp;
 
 /// How often the change is tried when others change the order or its stock at the same time.
 const ATTEMPTS_MAX: usize = 8;
@@ -15,10 +16,8 @@ impl Worker {
     /// comes early is sent on. One that comes late finds payments that were left open, too.
     pub(crate) async fn expire(&self, timer: &CloudEvent, trace: &Trace) -> Result<(), WorkError> {
         let now = self.clock.now();
-        if timer.data.due_at > now.as_millisecond() {
-            let again = Message::when_due(timer.clone(), now);
-            let unpublished = self.publisher.publish(&[again]).await.pop();
-            return unpublished.map_or(Ok(()), |unpublished| Err(WorkError::Timer(unpublished.error)));
+        if self.sent_on(timer, now).await? {
+            return Ok(());
         }
         let mut stored = self.store.order_head_read(&timer.data.tenant, timer.data.order_id).await?;
         for _ in 0..ATTEMPTS_MAX {
@@ -40,6 +39,36 @@ impl Worker {
             }
         }
         Err(WorkError::Contended)
+    }
+
+    /// Raises one event for an order that expired or could not be paid, when its buyer had time to come back (ORD-16).
+    pub(crate) async fn recover(&self, timer: &CloudEvent, trace: &Trace) -> Result<(), WorkError> {
+        let now = self.clock.now();
+        if self.sent_on(timer, now).await? {
+            return Ok(());
+        }
+        let mut stored = self.store.order_head_read(&timer.data.tenant, timer.data.order_id).await?;
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(order) = stored.as_ref().map(|stored| &stored.order) else {
+                return Err(WorkError::Poison("there is no such order".to_owned()));
+            };
+            let Some(change) = order.abandon(now) else { return Ok(()) };
+            match self.store.order_change(&change, trace).await? {
+                Changed::Done => return Ok(()),
+                Changed::Stale(current) => stored = Some(*current),
+            }
+        }
+        Err(WorkError::Contended)
+    }
+
+    /// Sends a timer on that is not due yet; whether it was.
+    async fn sent_on(&self, timer: &CloudEvent, now: Timestamp) -> Result<bool, WorkError> {
+        if timer.data.due_at <= now.as_millisecond() {
+            return Ok(false);
+        }
+        let again = Message::when_due(timer.clone(), now);
+        let unpublished = self.publisher.publish(&[again]).await.pop();
+        unpublished.map_or(Ok(true), |unpublished| Err(WorkError::Timer(unpublished.error)))
     }
 
     /// Gives back what the parts of an order claim that has ended. Whoever ended it began with that, and may not have

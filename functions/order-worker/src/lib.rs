@@ -135,6 +135,7 @@ impl Worker {
         let trace = child(&event.trace());
         match matter {
             SubjectMatter::ExpiryDue => self.expire(event, &trace).await,
+            SubjectMatter::RecoveryDue => self.recover(event, &trace).await,
             SubjectMatter::Changed(kind) => {
                 if kind.ends_hold() {
                     self.settle_parts(&event.data).await?;

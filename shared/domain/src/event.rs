@@ -111,6 +111,11 @@ impl EventKind {
         matches!(self, Self::Released | Self::Aborted | Self::PaymentFailed | Self::Cancelled | Self::Expired)
     }
 
+    /// Whether the change leaves something behind that somebody may come back to: a timer has to be set (ORD-16).
+    pub fn may_be_abandoned(self) -> bool {
+        matches!(self, Self::Expired | Self::PaymentFailed)
+    }
+
     /// The kind of this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -165,6 +170,9 @@ pub const ORDER_TYPE_PREFIX: &str = "com.holdfast.order.";
 /// The type of the timer that ends what is not paid, confirmed or completely placed in time.
 pub const ORDER_EXPIRY_TYPE: &str = "com.holdfast.timer.order_expiry";
 
+/// The type of the timer after which nobody is expected to come back to an order by themselves.
+pub const ORDER_RECOVERY_TYPE: &str = "com.holdfast.timer.order_recovery";
+
 /// An event or a timer about an order, on its way through a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudEvent {
@@ -174,7 +182,7 @@ pub struct CloudEvent {
     pub id: String,
     /// `/tenants/<tenant>/orders`.
     pub source: String,
-    /// See [`ORDER_TYPE_PREFIX`] and [`ORDER_EXPIRY_TYPE`].
+    /// See [`ORDER_TYPE_PREFIX`], [`ORDER_EXPIRY_TYPE`] and [`ORDER_RECOVERY_TYPE`].
     #[serde(rename = "type")]
     pub kind: String,
     /// The order's id.
@@ -231,6 +239,11 @@ impl CloudEvent {
         Self::new(ORDER_EXPIRY_TYPE.to_owned(), format!("{}/expiry", data.order_id), time, trace, data)
     }
 
+    /// The timer that comes due when nobody is expected to come back to the order of `data` any more.
+    pub fn recovery_timer(time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
+        Self::new(ORDER_RECOVERY_TYPE.to_owned(), format!("{}/recovery", data.order_id), time, trace, data)
+    }
+
     fn new(kind: String, id: String, time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
         Self {
             specversion: "1.0".to_owned(),
@@ -248,7 +261,7 @@ impl CloudEvent {
 
     /// Whether this is a timer rather than a change.
     pub fn is_timer(&self) -> bool {
-        self.kind == ORDER_EXPIRY_TYPE
+        matches!(self.kind.as_str(), ORDER_EXPIRY_TYPE | ORDER_RECOVERY_TYPE)
     }
 
     /// Where the event came from, to carry on.
@@ -264,8 +277,10 @@ impl CloudEvent {
         if self.specversion != "1.0" {
             return Err(Invalid::new("specversion", format!("must be 1.0, not {}", self.specversion)));
         }
-        if self.is_timer() {
-            return Ok(SubjectMatter::ExpiryDue);
+        match self.kind.as_str() {
+            ORDER_EXPIRY_TYPE => return Ok(SubjectMatter::ExpiryDue),
+            ORDER_RECOVERY_TYPE => return Ok(SubjectMatter::RecoveryDue),
+            _ => {}
         }
         let name = self.kind.strip_prefix(ORDER_TYPE_PREFIX).unwrap_or_default();
         EventKind::named(name)
@@ -281,4 +296,6 @@ pub enum SubjectMatter {
     Changed(EventKind),
     /// An order's time to be paid may be over.
     ExpiryDue,
+    /// The time may be over in which somebody comes back to an order that expired or could not be paid.
+    RecoveryDue,
 }
