@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects ends there")]
 
+mod carrier;
 mod catalogue;
 mod cost;
 mod coupons;
@@ -14,6 +15,7 @@ mod lists;
 mod messages;
 mod openapi;
 mod orders;
+mod outside;
 mod pools;
 mod promotions;
 mod reconciliation;
@@ -22,6 +24,7 @@ mod sold_out;
 mod stack;
 mod stack_holds;
 mod stock;
+mod stripe;
 mod template;
 mod terms;
 mod tidy;

@@ -127,7 +127,8 @@ impl Stack {
             CarrierSandbox::start(),
         )?;
         step.note("table and queues");
-        let application = template.application(&local_values(&options, ministack.url(), payment.url(), carrier.url()))?;
+        let application =
+            template.application(&local_values(&options, ministack.url(), payment.url(), carrier.url()))?;
         let dynamodb_service = JsonService::dynamodb(client.clone(), dynamodb.url());
         let sqs = JsonService::sqs(client.clone(), ministack.url());
         let stream_arn = resources::create_table(&dynamodb_service, &application.table).await?;

@@ -35,7 +35,10 @@ async fn a_key_books_once() {
     let first: Value = first.json().await.unwrap();
     assert_eq!(first, json!({ "id": "shp_1", "tracking": "HF0000000001", "status": "booked" }));
     let again = call(&sandbox, "/v1/shipments", "k", &booking("DE", 1)).await;
-    assert_eq!((again.status().as_u16(), &again.headers()["idempotent-replayed"]), (201, &HeaderValue::from_static("true")));
+    assert_eq!(
+        (again.status().as_u16(), &again.headers()["idempotent-replayed"]),
+        (201, &HeaderValue::from_static("true"))
+    );
     assert_eq!(again.json::<Value>().await.unwrap(), first);
     let other = call(&sandbox, "/v1/shipments", "k", &booking("DE", 2)).await;
     assert_eq!(told(other).await, (422, "key-reused".to_owned()));
