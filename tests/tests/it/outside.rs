@@ -143,6 +143,9 @@ async fn pay_4_one_that_hangs_costs_a_bounded_time() {
         assert!(dependency.call_by(Instant::now() + ms(50), || far.hangs()).await.is_err());
     }
     assert_eq!(dependency.state(), BreakerState::Closed);
+    let reached = far.reached();
+    assert!(dependency.call_by(Instant::now(), || far.hangs()).await.is_err());
+    assert_eq!(far.reached(), reached, "there is no time left to call");
     assert!(dependency.call_by(Instant::now() + ms(3_000), || far.hangs()).await.is_err());
     assert_eq!(dependency.state(), BreakerState::Open);
 }
