@@ -5,9 +5,11 @@ use crate::clock::TestClock;
 use crate::endpoints::stack;
 use crate::engine::Engine;
 use crate::faults::{Way, Wire};
+use crate::requests::Who;
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
-use holdfast_domain::ids::OrderId;
+use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
+use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::order::Booking;
 use holdfast_domain::payment::{AttemptNumber, Capture, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
@@ -167,6 +169,29 @@ impl BackOffice {
     pub async fn send(&self, body: &str) {
         let send = self.sqs.send_message().queue_url(&self.queue_url).message_body(body);
         send.send().await.expect("the queue takes the message");
+    }
+
+    /// Delivers the timer after which nobody is expected to come back to an order.
+    pub async fn recover(&self, order_id: &str) {
+        let trace = Trace { correlation_id: "c".to_owned(), traceparent: String::new() };
+        let notice = OrderNotice {
+            tenant: TenantId::parse(Who::staff().tenant).expect("the tests' tenant is well-formed"),
+            order_id: OrderId::parse(order_id).expect("it is an order's id"),
+            version: 1,
+            state: "expired".to_owned(),
+            due_at: 0,
+        };
+        let timer = CloudEvent::recovery_timer(jiff::Timestamp::UNIX_EPOCH, &trace, notice);
+        self.send(&serde_json::to_string(&timer).expect("events are JSON")).await;
+    }
+
+    /// How many shipments the carrier has of an order.
+    pub async fn bookings(&self, order_id: &str) -> usize {
+        let url = format!("{}/_shipments", stack().carrier_url);
+        let answer = reqwest::Client::new().get(url).send().await.expect("the carrier answers");
+        let booked: Value = answer.json().await.expect("the carrier speaks JSON");
+        let shipments = booked["shipments"].as_array().cloned().unwrap_or_default();
+        shipments.iter().filter(|shipment| shipment["order"] == order_id).count()
     }
 
     /// The events whose message was done, each with how often.

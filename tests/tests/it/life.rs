@@ -31,7 +31,8 @@ impl Life {
     /// keys are the test's own.
     async fn paid(&self, body: &Value, key: &str) -> String {
         let key = format!("{}-{key}", self.shop.engine.table);
-        let placed = Request::post("/orders", body).key(&key).send(&self.shop.orders, Some(&Who::customer("c-1"))).await;
+        let placed =
+            Request::post("/orders", body).key(&key).send(&self.shop.orders, Some(&Who::customer("c-1"))).await;
         assert_eq!(placed.status, 201, "{placed:?}");
         self.back.drain().await;
         let id = placed.body["order_id"].as_str().unwrap().to_owned();

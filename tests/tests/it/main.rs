@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects ends there")]
 
+mod carrier;
 mod catalogue;
 mod cost;
 mod coupons;
@@ -10,10 +11,12 @@ mod guards;
 mod inputs;
 mod interleave;
 mod large_orders;
+mod life;
 mod lists;
 mod messages;
 mod openapi;
 mod orders;
+mod outside;
 mod pools;
 mod promotions;
 mod reconciliation;
@@ -22,6 +25,7 @@ mod sold_out;
 mod stack;
 mod stack_holds;
 mod stock;
+mod stripe;
 mod tax;
 mod tax_terms;
 mod template;

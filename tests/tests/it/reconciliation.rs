@@ -1,6 +1,6 @@
 //! Reconciliation: no pool leaks unseen, and none is said to leak that does not.
 
-mod books;
+pub(crate) mod books;
 mod guards;
 mod parts;
 mod unreadable;

@@ -1,6 +1,6 @@
 //! The carrier: a sandbox that answers the API of `infra/carrier-api.md`, in this process.
 //!
-//! Besides, for tests: `GET /_shipments` lists what is booked and counts the requests that came through, `POST /_limits`
+//! Besides, for tests: `GET /_shipments` lists what is booked and counts the requests to the API, `POST /_limits`
 //! sets the rate limit and `DELETE /_limits` lifts it, `POST /_shipments/{id}/collect` fetches a parcel, and `/_faults`
 //! orders faults. It does not deliver to Antarctica (`AQ`).
 
@@ -48,7 +48,7 @@ struct Shared {
 #[derive(Default)]
 struct Books {
     bucket: Option<Bucket>,
-    /// Requests that no fault kept away.
+    /// Requests to the API, those that met a fault included.
     requests: u64,
     shipments: Vec<Shipment>,
     /// By idempotency key.
@@ -125,15 +125,12 @@ impl CarrierSandbox {
 
 /// Lets a request of the API through faults, the check of its key, and the rate limit.
 async fn let_through(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    shared.books().requests += 1;
     let fault = shared.faults.next(request.uri().path(), idempotency_key(request.headers()));
     let answer = async move {
         let expected = format!("Bearer {API_KEY}");
         let authorised = request.headers().get(header::AUTHORIZATION).is_some_and(|given| *given == *expected);
-        let wait = {
-            let mut books = shared.books();
-            books.requests += 1;
-            books.bucket.as_mut().and_then(|bucket| bucket.take(Instant::now()))
-        };
+        let wait = shared.books().bucket.as_mut().and_then(|bucket| bucket.take(Instant::now()));
         match wait {
             _ if !authorised => refusal(StatusCode::UNAUTHORIZED, "unauthorized", "The API key is not accepted."),
             Some(seconds) => {
@@ -192,7 +189,7 @@ async fn book(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
 }
 
 async fn read(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
-    change(&shared, &id, |status| Some(status))
+    change(&shared, &id, Some)
 }
 
 async fn cancel(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {

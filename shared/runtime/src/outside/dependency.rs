@@ -163,6 +163,10 @@ impl Dependency {
         };
         let remaining = deadline.saturating_duration_since(Instant::now());
         let after = remaining.min(self.settings.call_timeout);
+        // A time-out polls what it limits once, however short it is.
+        if after.is_zero() {
+            return Err(CallError::TimedOut { after });
+        }
         match timeout(after, answer).await {
             Ok(Ok(answer)) => {
                 admitted.record(true);

@@ -59,7 +59,11 @@ async fn ord_10_holds_whatever_call_of_a_return_fails() {
         life.back.maintain(Job::OutboxSweep).await;
         life.back.drain().await;
         let order = life.read(&id).await;
-        assert_eq!((order["returns"].as_array().unwrap().len(), amounts(&order, "refunded")), (1, vec![1999]), "{fault:?}");
+        assert_eq!(
+            (order["returns"].as_array().unwrap().len(), amounts(&order, "refunded")),
+            (1, vec![1999]),
+            "{fault:?}"
+        );
         assert_eq!(life.shop.available("mug").await, 4, "{fault:?}");
         life.shop.laws_hold().await;
         counted

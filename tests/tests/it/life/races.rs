@@ -2,13 +2,13 @@
 
 use super::Life;
 use futures_util::{StreamExt, stream};
+use holdfast_domain::event::Trace;
+use holdfast_domain::ids::{OrderId, TenantId};
+use holdfast_domain::order::Change;
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
 use holdfast_tests::requests::{Request, Who, order_of};
 use holdfast_tests::shop::Shop;
-use holdfast_domain::event::Trace;
-use holdfast_domain::ids::{OrderId, TenantId};
-use holdfast_domain::order::Change;
 use serde_json::json;
 
 /// How many orders are shipped and cancelled at the same time.
@@ -26,10 +26,10 @@ async fn pay(shop: &Shop, id: &str) {
         store.order_change(&change, &trace).await.unwrap();
         change.order
     };
-    let order = write(order.start_payment(shop.clock.now()).unwrap()).await;
+    let order = write(order.start_payment(shop.clock.clock().now()).unwrap()).await;
     let reference = holdfast_domain::payment::PaymentReference("pi_1".to_owned());
     let outcome = holdfast_domain::payment::PaymentOutcome::Authorised(reference);
-    write(order.settle(1, outcome, shop.clock.now()).unwrap()).await;
+    write(order.settle(1, outcome, shop.clock.clock().now()).unwrap()).await;
 }
 
 #[tokio::test]
@@ -90,7 +90,8 @@ async fn ship_what_was_cancelled(guarded: bool) -> (u16, String, u64) {
         });
     }
     let halt = life.shop.engine.wire.halt("UpdateItem");
-    let ship = life.post(&format!("/orders/{id}/shipments"), "s", json!({}));
+    let path = format!("/orders/{id}/shipments");
+    let ship = life.post(&path, "s", json!({}));
     let cancel = async {
         halt.reached().await;
         let cancelled = life.cancel(&id).await;

@@ -1,8 +1,8 @@
 //! A shop and its maintenance, for tests of what a pass finds.
 
 use holdfast_domain::event::Trace;
-use holdfast_domain::ids::{OrderId, TenantId};
-use holdfast_domain::order::Change;
+use holdfast_domain::ids::{CustomerId, OrderId, TenantId};
+use holdfast_domain::order::{Actor, Booking, Change, Wish};
 use holdfast_domain::payment::{PaymentOutcome, PaymentReference};
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Publisher;
@@ -77,6 +77,22 @@ impl Books {
         for change in [started, paid] {
             self.change(&change, &stored.trace).await;
         }
+    }
+
+    /// Places an order and has it paid, shipped and delivered.
+    pub async fn sell_delivered(&self, key: &str, product: &str, quantity: i64) -> String {
+        let id = self.sell(key, product, quantity).await;
+        let staff = Actor::Staff(CustomerId::parse("s-1").unwrap());
+        let at = self.shop.clock.clock().now();
+        let stored = self.store().order_read(&tenant(), id).await.unwrap().unwrap();
+        let asked = stored.order.ship(&Wish::Rest, 1, &staff, at).unwrap();
+        let booking = Booking { reference: "b".to_owned(), tracking: "t".to_owned() };
+        let shipped = asked.order.shipped(1, booking, at).unwrap();
+        let delivered = shipped.order.delivered(1, &staff, at).unwrap().unwrap();
+        for change in [asked, shipped, delivered] {
+            self.change(&change, &stored.trace).await;
+        }
+        id.to_string()
     }
 
     pub async fn change(&self, change: &Change, trace: &Trace) {
