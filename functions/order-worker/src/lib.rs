@@ -6,7 +6,10 @@
 mod expiry;
 mod payment;
 
-pub use payment::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Stripe};
+pub use payment::{
+    Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Standing, Stripe,
+    VoidOutcome, VoidRequest,
+};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
@@ -123,6 +126,8 @@ impl Worker {
         let trace = child(&event.trace());
         match matter {
             SubjectMatter::ExpiryDue => self.expire(event, &trace).await,
+            SubjectMatter::PaymentNotice => self.advance_payment(&event.data, &trace).await,
+            SubjectMatter::PaymentLapsed => self.look_after_payment(&event.data, &trace).await,
             SubjectMatter::Changed(kind) => {
                 if kind.ends_hold() {
                     self.settle_parts(&event.data).await?;
