@@ -10,6 +10,8 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
     ("catalog", &["TABLE_NAME"]),
     ("outbox-relay", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
     ("order-worker", &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_API_URL", "STRIPE_API_KEY"]),
+    // Every function is given the table's name; this one has no right to it.
+    ("payment-webhooks", &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_WEBHOOK_SECRET"]),
     ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
 ];
 

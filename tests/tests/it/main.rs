@@ -14,6 +14,8 @@ mod lists;
 mod messages;
 mod openapi;
 mod orders;
+mod payment_notices;
+mod payments;
 mod pools;
 mod promotions;
 mod reconciliation;

@@ -1,0 +1,112 @@
+//! Faults that a test can order for the next requests of a kind.
+
+use std::sync::Mutex;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::lock;
+
+/// The faults that were ordered and are not used up.
+#[derive(Default)]
+pub struct Faults(Mutex<Vec<Fault>>);
+
+/// A fault for the next requests whose path, and whose idempotency key, begin with a prefix.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Such as `/v1/payment_intents`.
+    path_prefix: String,
+    /// How the path ends, such as `/capture`.
+    #[serde(default)]
+    path_suffix: String,
+    /// Holdfast's keys begin with the order's id: a fault can be for one order.
+    #[serde(default)]
+    key_prefix: String,
+    /// What goes wrong.
+    pub mode: FaultMode,
+    /// How many requests it is for.
+    #[serde(default = "once")]
+    times: u32,
+    /// For `delay`: how long.
+    #[serde(default)]
+    pub delay_ms: u64,
+    /// For `tamper`: the amount in place of the one that was asked for, in the currency's minor unit.
+    #[serde(default)]
+    pub amount: i64,
+    /// For `reject`: the code of the error.
+    #[serde(default)]
+    pub code: String,
+}
+
+/// What goes wrong with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultMode {
+    /// The connection breaks before the request has any effect.
+    Refuse,
+    /// The request has its effect, and the connection breaks before the answer.
+    DropAfter,
+    /// The request waits before it has its effect.
+    Delay,
+    /// The request has its effect with another amount.
+    Tamper,
+    /// The request is refused for good.
+    Reject,
+    /// The payment that the request makes can be captured only once.
+    CapturedOnce,
+    /// The idempotency key goes unread.
+    Keyless,
+    /// The idempotency key goes unread, and the connection breaks before the answer.
+    DropAfterKeyless,
+}
+
+impl FaultMode {
+    /// Whether the answer is lost.
+    pub fn drops_answer(self) -> bool {
+        matches!(self, Self::DropAfter | Self::DropAfterKeyless)
+    }
+
+    /// Whether the idempotency key is not read.
+    pub fn is_keyless(self) -> bool {
+        matches!(self, Self::Keyless | Self::DropAfterKeyless)
+    }
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl Faults {
+    /// Adds a fault.
+    pub fn order(&self, fault: Fault) {
+        lock(&self.0).push(fault);
+    }
+
+    /// Takes all faults away.
+    pub fn clear(&self) {
+        lock(&self.0).clear();
+    }
+
+    /// The first fault that is due for `path` and `key`, counted down.
+    pub fn next(&self, path: &str, key: &str) -> Option<Fault> {
+        let mut faults = lock(&self.0);
+        let due = faults.iter().position(|fault| {
+            let is_path = path.starts_with(&fault.path_prefix) && path.ends_with(&fault.path_suffix);
+            is_path && key.starts_with(&fault.key_prefix)
+        })?;
+        faults[due].times = faults[due].times.saturating_sub(1);
+        let fault = faults[due].clone();
+        if fault.times == 0 {
+            faults.remove(due);
+        }
+        Some(fault)
+    }
+}
+
+/// A response that hyper cannot write: it gives up before the first byte and closes the connection.
+pub fn broken_connection() -> Response {
+    let broken = futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("ordered fault")) });
+    Response::new(Body::from_stream(broken))
+}
