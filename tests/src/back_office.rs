@@ -11,12 +11,12 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
 use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::order::Booking;
-use holdfast_domain::payment::{AttemptNumber, Capture, PaymentOutcome, PaymentReference};
+use holdfast_domain::payment::{Capture, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
 use maintenance::{Job, Maintenance, Report, Task};
 use order_worker::{
     Authorisation, BookShipment, CaptureOutcome, Carrier, CarrierError, HttpCarrier, PaymentError, PaymentGateway,
-    RefundOutcome, RefundRequest, Stripe, Worker,
+    RefundOutcome, RefundRequest, Standing, Stripe, VoidOutcome, VoidRequest, Worker,
 };
 use outbox_relay::Relay;
 use serde_json::{Value, json};
@@ -194,6 +194,27 @@ impl BackOffice {
         shipments.iter().filter(|shipment| shipment["order"] == order_id).count()
     }
 
+    /// Delivers messages at the same time, each to an environment of its own; which of them are done.
+    pub async fn deliver(&self, bodies: &[String]) -> Vec<bool> {
+        let deliveries = bodies.iter().enumerate().map(|(number, body)| async move {
+            let record = json!({
+                "messageId": number.to_string(), "body": body, "attributes": {}, "messageAttributes": {},
+                "eventSource": "aws:sqs",
+            });
+            let event = serde_json::from_value(json!({"Records": [record]}));
+            let answer = Box::pin(self.worker.handle(event.expect("records are those of a queue event"))).await;
+            answer.batch_item_failures.is_empty()
+        });
+        futures_util::future::join_all(deliveries).await
+    }
+
+    /// An environment of the function that takes the provider's notices, before this queue.
+    pub fn webhooks(&self) -> axum::Router {
+        let (publisher, clock) = (self.worker.publisher.clone(), self.worker.clock.clone());
+        let secrets = payment_webhooks::Secrets::parse(crate::provider::WEBHOOK_SECRET);
+        holdfast_runtime::http::observed(payment_webhooks::router(publisher, secrets, clock))
+    }
+
     /// The events whose message was done, each with how often.
     pub fn events_done(&self) -> BTreeMap<String, u64> {
         self.done.lock().expect("no test panics while it holds this").clone()
@@ -244,15 +265,17 @@ impl PaymentGateway for FaultyPayments {
         }
     }
 
-    async fn void(
-        &self,
-        order: OrderId,
-        attempt: AttemptNumber,
-        reference: &PaymentReference,
-    ) -> Result<(), PaymentError> {
+    async fn void(&self, request: &VoidRequest) -> Result<VoidOutcome, PaymentError> {
         match self.wire.outside_call() {
-            None => self.stripe.void(order, attempt, reference).await,
-            Some(Way::After) => self.stripe.void(order, attempt, reference).await.and(Err(lost())),
+            None => self.stripe.void(request).await,
+            Some(Way::After) => self.stripe.void(request).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn standing(&self, reference: &PaymentReference) -> Result<Standing, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.standing(reference).await,
             Some(_) => Err(lost()),
         }
     }

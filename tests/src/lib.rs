@@ -6,5 +6,6 @@ pub mod endpoints;
 pub mod engine;
 pub mod faults;
 pub mod interleave;
+pub mod provider;
 pub mod requests;
 pub mod shop;

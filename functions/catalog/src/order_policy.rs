@@ -18,8 +18,10 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 #[schema(as = PutOrderPolicy)]
 pub struct OrderPolicyBody {
-    /// `when-shipped`: a share of the amount with each shipment. `at-once`: all of it as soon as it is authorised.
-    #[schema(pattern = "^(when-shipped|at-once)$", example = "when-shipped")]
+    /// `when-shipped`: a share of the amount with each shipment, or all of it with the first one when the provider
+    /// captures the payment only once. `with-first-shipment`: always all of it with the first one. `at-once`: all of it
+    /// as soon as it is authorised.
+    #[schema(pattern = "^(when-shipped|with-first-shipment|at-once)$", example = "when-shipped")]
     capture: String,
     /// For how many days after the last shipment arrived units may come back.
     #[schema(minimum = 0, maximum = 3650, example = 30)]
@@ -30,7 +32,7 @@ pub struct OrderPolicyBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = OrderPolicy)]
 struct OrderPolicyView {
-    /// `when-shipped` or `at-once`.
+    /// `when-shipped`, `with-first-shipment` or `at-once`.
     capture: &'static str,
     /// Days.
     return_days: u16,
@@ -71,7 +73,8 @@ fn checked(body: &OrderPolicyBody) -> Result<OrderPolicy, Vec<Invalid>> {
     let capture = match body.capture.as_str() {
         "when-shipped" => Ok(CapturePolicy::WhenShipped),
         "at-once" => Ok(CapturePolicy::AtOnce),
-        _ => Err(Invalid::new("capture", "must be when-shipped or at-once")),
+        "with-first-shipment" => Ok(CapturePolicy::WithFirstShipment),
+        _ => Err(Invalid::new("capture", "must be when-shipped, with-first-shipment or at-once")),
     };
     let capture = problems.keep("", capture);
     let policy = problems.keep("", OrderPolicy::new(capture.unwrap_or_default(), body.return_days));
@@ -82,6 +85,7 @@ fn answer(status: StatusCode, policy: OrderPolicy) -> Response {
     let capture = match policy.capture {
         CapturePolicy::WhenShipped => "when-shipped",
         CapturePolicy::AtOnce => "at-once",
+        CapturePolicy::WithFirstShipment => "with-first-shipment",
     };
     (status, axum::Json(OrderPolicyView { capture, return_days: policy.return_days })).into_response()
 }

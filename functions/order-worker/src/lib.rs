@@ -9,7 +9,10 @@ mod fulfilment;
 mod payment;
 
 pub use fulfilment::{BookShipment, Carrier, CarrierError, HttpCarrier};
-pub use payment::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Stripe};
+pub use payment::{
+    Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Standing, Stripe,
+    VoidOutcome, VoidRequest,
+};
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
@@ -136,6 +139,8 @@ impl Worker {
         match matter {
             SubjectMatter::ExpiryDue => self.expire(event, &trace).await,
             SubjectMatter::RecoveryDue => self.recover(event, &trace).await,
+            SubjectMatter::PaymentNotice => self.advance_payment(&event.data, &trace).await,
+            SubjectMatter::PaymentLapsed => self.look_after_payment(&event.data, &trace).await,
             SubjectMatter::Changed(kind) => {
                 if kind.ends_hold() {
                     self.settle_parts(&event.data).await?;

@@ -172,17 +172,23 @@ pub const ORDER_EXPIRY_TYPE: &str = "com.holdfast.timer.order_expiry";
 
 /// The type of the timer after which nobody is expected to come back to an order by themselves.
 pub const ORDER_RECOVERY_TYPE: &str = "com.holdfast.timer.order_recovery";
+/// The type of a provider's notice that something happened to the payment of an order: reason to look at the order.
+pub const PAYMENT_NOTICE_TYPE: &str = "com.holdfast.payment.notice";
+/// The type of a provider's notice that it let go of what it had set aside for an order: reason to ask whether it did.
+pub const PAYMENT_LAPSED_TYPE: &str = "com.holdfast.payment.lapsed";
 
 /// An event or a timer about an order, on its way through a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudEvent {
     /// Always `1.0`.
     pub specversion: String,
-    /// `<order id>/<version>`: the same for every delivery of the same change.
+    /// `<order id>/<version>`: the same for every delivery of the same change. Of a notice, the provider's name for it
+    /// stands in place of the version.
     pub id: String,
     /// `/tenants/<tenant>/orders`.
     pub source: String,
-    /// See [`ORDER_TYPE_PREFIX`], [`ORDER_EXPIRY_TYPE`] and [`ORDER_RECOVERY_TYPE`].
+    /// See [`ORDER_TYPE_PREFIX`], [`ORDER_EXPIRY_TYPE`], [`ORDER_RECOVERY_TYPE`], [`PAYMENT_NOTICE_TYPE`] and
+    /// [`PAYMENT_LAPSED_TYPE`].
     #[serde(rename = "type")]
     pub kind: String,
     /// The order's id.
@@ -244,6 +250,21 @@ impl CloudEvent {
         Self::new(ORDER_RECOVERY_TYPE.to_owned(), format!("{}/recovery", data.order_id), time, trace, data)
     }
 
+    /// A provider's notice about the payment of an order, by the provider's name for it. Nothing in it is believed but
+    /// which order to look at.
+    pub fn payment_notice(
+        lapsed: bool,
+        name: &str,
+        time: Timestamp,
+        trace: &Trace,
+        tenant: TenantId,
+        order_id: OrderId,
+    ) -> Self {
+        let kind = if lapsed { PAYMENT_LAPSED_TYPE } else { PAYMENT_NOTICE_TYPE };
+        let data = OrderNotice { tenant, order_id, version: 0, state: String::new(), due_at: 0 };
+        Self::new(kind.to_owned(), format!("{order_id}/{name}"), time, trace, data)
+    }
+
     fn new(kind: String, id: String, time: Timestamp, trace: &Trace, data: OrderNotice) -> Self {
         Self {
             specversion: "1.0".to_owned(),
@@ -280,6 +301,8 @@ impl CloudEvent {
         match self.kind.as_str() {
             ORDER_EXPIRY_TYPE => return Ok(SubjectMatter::ExpiryDue),
             ORDER_RECOVERY_TYPE => return Ok(SubjectMatter::RecoveryDue),
+            PAYMENT_NOTICE_TYPE => return Ok(SubjectMatter::PaymentNotice),
+            PAYMENT_LAPSED_TYPE => return Ok(SubjectMatter::PaymentLapsed),
             _ => {}
         }
         let name = self.kind.strip_prefix(ORDER_TYPE_PREFIX).unwrap_or_default();
@@ -298,4 +321,8 @@ pub enum SubjectMatter {
     ExpiryDue,
     /// The time may be over in which somebody comes back to an order that expired or could not be paid.
     RecoveryDue,
+    /// The provider says that something happened to an order's payment.
+    PaymentNotice,
+    /// The provider says that it let go of what it had set aside for an order.
+    PaymentLapsed,
 }

@@ -97,6 +97,9 @@ pub enum CapturePolicy {
     WhenShipped,
     /// All of it as soon as it is authorised.
     AtOnce,
+    /// All of it with the first shipment, because the provider captures the payment only once: what was shipped after a
+    /// capture of the first share alone would never be paid.
+    WithFirstShipment,
 }
 
 /// How an order is paid.
@@ -115,6 +118,8 @@ pub struct Payment {
 pub enum PaymentOutcome {
     /// The amount is set aside.
     Authorised(PaymentReference),
+    /// The amount is set aside, but can be captured only once.
+    AuthorisedOnce(PaymentReference),
     /// It is not, and will not be by this attempt.
     Declined(DeclineCode),
 }
@@ -155,9 +160,15 @@ pub struct Capture {
     pub cause: Cause,
     /// How much.
     pub amount: Money,
+    /// What was captured before it: what the provider must say, too.
+    pub captured: Money,
     /// Whether nothing more will be captured: the provider lets go of the rest.
     pub is_final: bool,
 }
+
+/// How often a payment can be captured at most (<https://docs.stripe.com/payments/multicapture>). The last time takes all
+/// that is left.
+pub const CAPTURES_MAX: usize = 50;
 
 /// The next step of an order's payment (PAY-1, PAY-2).
 ///
@@ -185,10 +196,20 @@ pub fn next_step(order: &Order) -> PaymentStep {
 }
 
 fn next_capture(order: &Order, reference: &PaymentReference) -> Option<Capture> {
-    let capture = |cause, amount, is_final| Capture { reference: reference.clone(), cause, amount, is_final };
+    let sums = order.sums();
+    let left = sums.authorised.minus(sums.captured).minus(sums.voided);
+    if left.is_zero() {
+        return None;
+    }
+    let capture = |cause, amount, is_final| Capture {
+        reference: reference.clone(),
+        cause,
+        amount,
+        captured: sums.captured,
+        is_final,
+    };
     if order.payment.capture == CapturePolicy::AtOnce {
-        let is_open = !order.has_entry(EntryKind::Captured, Cause::Order);
-        return is_open.then(|| capture(Cause::Order, order.total, true));
+        return Some(capture(Cause::Order, left, true));
     }
     let open = order.shipments.iter().filter(|shipment| {
         let is_captured = order.has_entry(EntryKind::Captured, Cause::Shipment(shipment.number));
@@ -196,8 +217,13 @@ fn next_capture(order: &Order, reference: &PaymentReference) -> Option<Capture> 
     });
     let open: Vec<_> = open.collect();
     let first = open.first()?;
+    let cause = Cause::Shipment(first.number);
+    let captures = order.ledger.iter().filter(|entry| entry.kind == EntryKind::Captured).count();
+    if order.payment.capture == CapturePolicy::WithFirstShipment || captures + 1 >= CAPTURES_MAX {
+        return Some(capture(cause, left, true));
+    }
     let all_shipped = matches!(order.state, OrderState::Shipped | OrderState::Delivered | OrderState::Returned);
-    Some(capture(Cause::Shipment(first.number), first.amount, all_shipped && open.len() == 1))
+    Some(capture(cause, first.amount, all_shipped && open.len() == 1))
 }
 
 fn next_refund(order: &Order, reference: &PaymentReference) -> PaymentStep {

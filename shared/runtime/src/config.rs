@@ -13,6 +13,8 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
         "order-worker",
         &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_API_URL", "STRIPE_API_KEY", "CARRIER_API_URL", "CARRIER_API_KEY"],
     ),
+    // Every function is given the table's name; this one has no right to it.
+    ("payment-webhooks", &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_WEBHOOK_SECRET"]),
     ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
 ];
 

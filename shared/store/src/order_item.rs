@@ -242,7 +242,12 @@ impl TryFrom<OrderItem> for StoredOrder {
             returns: item.returns.into_iter().map(ReturnItem::returned).collect::<Result<_, _>>()?,
             refunds: refunds.collect::<Result<_, _>>()?,
         };
-        order.ledger.splice(0..0, unwritten_authorisation(&order));
+        let unwritten = unwritten_authorisation(&order);
+        if unwritten.is_some() && order.payment.capture == CapturePolicy::WhenShipped {
+            // Nobody had asked the provider for several captures then.
+            order.payment.capture = CapturePolicy::WithFirstShipment;
+        }
+        order.ledger.splice(0..0, unwritten);
         Ok(Self { order, trace: item.event, released_late: item.released_late })
     }
 }

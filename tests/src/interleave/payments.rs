@@ -5,7 +5,10 @@ use super::switchboard::Switchboard;
 use async_trait::async_trait;
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentOutcome, PaymentReference};
-use order_worker::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest};
+use order_worker::{
+    Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Standing, VoidOutcome,
+    VoidRequest,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,9 +87,14 @@ impl PaymentGateway for Provider {
         })
     }
 
-    async fn void(&self, order: OrderId, attempt: AttemptNumber, _: &PaymentReference) -> Result<(), PaymentError> {
+    async fn void(&self, request: &VoidRequest) -> Result<VoidOutcome, PaymentError> {
+        let (order, attempt) = (request.order, request.attempt);
         let body = json!({"order": order.to_string(), "attempt": attempt});
-        self.call("Void", order, attempt, body).await.map(drop)
+        self.call("Void", order, attempt, body).await.map(|_| VoidOutcome::Voided)
+    }
+
+    async fn standing(&self, _: &PaymentReference) -> Result<Standing, PaymentError> {
+        Ok(Standing::Holds)
     }
 
     async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {

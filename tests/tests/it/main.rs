@@ -17,6 +17,8 @@ mod messages;
 mod openapi;
 mod orders;
 mod outside;
+mod payment_notices;
+mod payments;
 mod pools;
 mod promotions;
 mod reconciliation;

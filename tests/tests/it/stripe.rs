@@ -10,7 +10,7 @@ use holdfast_domain::money::{Currency, Money};
 use holdfast_domain::payment::{DeclineCode, PaymentOutcome, PaymentReference};
 use holdfast_local::engines::server::Server;
 use holdfast_runtime::outside::{BreakerSettings, BreakerState, Settings};
-use order_worker::{Authorisation, PaymentError, PaymentGateway, Stripe};
+use order_worker::{Authorisation, PaymentError, PaymentGateway, Stripe, VoidRequest};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -62,6 +62,7 @@ fn authorisation() -> Authorisation {
     let key = IdempotencyKey::parse("k-1").unwrap();
     Authorisation {
         order: OrderId::derive(&tenant, &CustomerId::parse("c-1").unwrap(), &key),
+        tenant,
         attempt: 1,
         amount: Money::new(1_999, Currency::parse("EUR").unwrap()).unwrap(),
         method: serde_json::from_value(json!("pm_card_visa")).unwrap(),
@@ -69,7 +70,10 @@ fn authorisation() -> Authorisation {
 }
 
 fn authorised() -> (u16, Value) {
-    (200, json!({"id": "pi_1", "status": "requires_capture"}))
+    (
+        200,
+        json!({"id": "pi_1", "status": "requires_capture", "amount": 1999, "amount_capturable": 1999, "currency": "eur"}),
+    )
 }
 
 #[tokio::test]
@@ -95,8 +99,9 @@ async fn pay_4_an_open_breaker_is_no_outcome_and_no_call() {
         assert!(matches!(error, PaymentError::NoOutcome(_)), "{error}");
     }
     assert_eq!((stripe.dependency().state(), asked.lock().unwrap().len()), (BreakerState::Open, 4));
-    let order = authorisation().order;
-    let error = stripe.void(order, 1, &PaymentReference("pi_1".to_owned())).await.unwrap_err();
+    let Authorisation { order, attempt, amount, .. } = authorisation();
+    let void = VoidRequest { order, attempt, reference: PaymentReference("pi_1".to_owned()), amount };
+    let error = stripe.void(&void).await.unwrap_err();
     assert!(matches!(&error, PaymentError::NoOutcome(why) if why.contains("come back in 5 s")), "{error}");
     assert_eq!(asked.lock().unwrap().len(), 4);
 }

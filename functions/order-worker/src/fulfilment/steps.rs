@@ -50,7 +50,7 @@ impl Worker {
             Ok(CaptureOutcome::Captured) => {
                 Ok(change.enter_capture(capture.cause, capture.amount, self.clock.now())?)
             }
-            Ok(CaptureOutcome::Refused(_)) => Ok(()),
+            Ok(CaptureOutcome::Refused(_) | CaptureOutcome::Lapsed(_)) => Ok(()),
             Err(error) => {
                 tracing::warn!(order_id = %change.order.id, %error, "capture_put_off");
                 Ok(())

@@ -1,7 +1,7 @@
 //! What the worker needs of a payment provider, in the shop's terms.
 
 use async_trait::async_trait;
-use holdfast_domain::ids::OrderId;
+use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::money::Money;
 use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentMethod, PaymentOutcome, PaymentReference};
 
@@ -9,6 +9,8 @@ use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentMetho
 /// the letter.
 #[derive(Debug, Clone)]
 pub struct Authorisation {
+    /// Whose order.
+    pub tenant: TenantId,
     /// For which order.
     pub order: OrderId,
     /// Which attempt: with the order, the provider's idempotency key.
@@ -28,11 +30,39 @@ pub enum PaymentError {
     /// The provider does not accept us or our request: a mistake in configuration or code.
     #[error("the provider refuses the request: {0}")]
     Rejected(String),
+    /// The provider did something else than what it was asked for, or somebody else did: nothing of it is noted, and
+    /// people have to look at it.
+    #[error("the provider's books differ from the order's: {0}")]
+    Differs(String),
+}
+
+/// An authorisation to be let go.
+#[derive(Debug, Clone)]
+pub struct VoidRequest {
+    /// For which order.
+    pub order: OrderId,
+    /// Which attempt: with the order, the provider's idempotency key.
+    pub attempt: AttemptNumber,
+    /// The provider's name of the payment.
+    pub reference: PaymentReference,
+    /// What was set aside.
+    pub amount: Money,
+}
+
+/// What became of an authorisation that was to be let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VoidOutcome {
+    /// It is gone.
+    Voided,
+    /// All of it had been captured: by a call whose answer was lost.
+    Captured,
 }
 
 /// Money to give back. All of it is stored on the order, so that a repetition is the same to the letter.
 #[derive(Debug, Clone)]
 pub struct RefundRequest {
+    /// Whose order.
+    pub tenant: TenantId,
     /// For which order.
     pub order: OrderId,
     /// The number of the refund: with the order, the provider's idempotency key.
@@ -50,6 +80,17 @@ pub enum CaptureOutcome {
     Captured,
     /// It is not, and will not be.
     Refused(DeclineCode),
+    /// It is not, and nothing is set aside any more.
+    Lapsed(DeclineCode),
+}
+
+/// How an authorisation stands at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds, or all of it was captured.
+    Holds,
+    /// The provider let go of what was not captured.
+    Lapsed(DeclineCode),
 }
 
 /// What the provider said to a refund.
@@ -74,12 +115,13 @@ pub trait PaymentGateway: Send + Sync {
     ///
     /// # Errors
     /// [`PaymentError`] when it is not known to be gone.
-    async fn void(
-        &self,
-        order: OrderId,
-        attempt: AttemptNumber,
-        reference: &PaymentReference,
-    ) -> Result<(), PaymentError>;
+    async fn void(&self, request: &VoidRequest) -> Result<VoidOutcome, PaymentError>;
+
+    /// Looks how an authorisation stands.
+    ///
+    /// # Errors
+    /// [`PaymentError`] when the provider does not tell.
+    async fn standing(&self, reference: &PaymentReference) -> Result<Standing, PaymentError>;
 
     /// Takes money out of what is set aside. Repeating the same capture takes it once.
     ///

@@ -1,15 +1,23 @@
 //! The Stripe API: PaymentIntents with manual capture (https://docs.stripe.com/api/payment_intents).
+//!
+//! Whatever Stripe answers is compared with what it was asked for before anything is noted. Captures and refunds are
+//! looked for before they are made: Stripe keeps idempotency keys for a day, and a dead letter may be redriven later.
+
+mod answers;
 
 use super::amount::amount;
-use super::{Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest};
+use super::{
+    Authorisation, CaptureOutcome, PaymentError, PaymentGateway, RefundOutcome, RefundRequest, Standing, VoidOutcome,
+    VoidRequest,
+};
 use crate::answer::{self, Answer};
+use answers::{ErrorBody, Page, PaymentIntent, Refund, read, refused, rejected};
 use async_trait::async_trait;
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::order::Cause;
-use holdfast_domain::payment::{AttemptNumber, Capture, DeclineCode, PaymentOutcome, PaymentReference};
+use holdfast_domain::payment::{Capture, DeclineCode, PaymentOutcome, PaymentReference};
 use holdfast_runtime::outside::{BreakerSettings, Dependency, Settings, Unsettled};
-use reqwest::{Client, Method, StatusCode};
-use serde::Deserialize;
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,69 +30,6 @@ pub struct Stripe {
     url: String,
     api_key: String,
     dependency: Arc<Dependency>,
-}
-
-/// A request: with an idempotency key and a form, or else one that only reads.
-type Posted<'a> = Option<(&'a str, &'a [(&'a str, &'a str)])>;
-
-#[derive(Deserialize)]
-struct PaymentIntent {
-    id: String,
-    status: String,
-    last_payment_error: Option<ApiError>,
-}
-
-/// An object of the API of which only the name matters.
-#[derive(Deserialize)]
-struct Named {
-    id: String,
-}
-
-#[derive(Deserialize)]
-struct ErrorBody {
-    error: ApiError,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ApiError {
-    #[serde(rename = "type")]
-    kind: String,
-    code: Option<String>,
-    decline_code: Option<String>,
-    param: Option<String>,
-}
-
-impl ApiError {
-    /// The most telling of the codes, for the order's history.
-    fn reason(self) -> DeclineCode {
-        DeclineCode(self.decline_code.or(self.code).unwrap_or_else(|| "declined".to_owned()))
-    }
-
-    /// Whether this is about the buyer's means or amount, so that the attempt has definitely failed. Anything else that
-    /// Stripe does not accept is a mistake of ours, which must not end orders.
-    fn is_about_the_payment(&self, status: StatusCode) -> bool {
-        let code = self.code.as_deref().unwrap_or_default();
-        let named = matches!(code, "amount_too_small" | "amount_too_large") || code.starts_with("payment_method_");
-        // Nothing else that an attempt names can be missing.
-        let missing = status == StatusCode::NOT_FOUND || self.param.as_deref() == Some("payment_method");
-        self.kind != "idempotency_error" && (named || missing)
-    }
-
-    /// Whether this is about a charge that cannot be captured or given back any more
-    /// (https://docs.stripe.com/error-codes).
-    fn is_about_the_charge(&self, status: StatusCode) -> bool {
-        let code = self.code.as_deref().unwrap_or_default();
-        let named = matches!(
-            code,
-            "charge_expired_for_capture"
-                | "charge_already_refunded"
-                | "charge_disputed"
-                | "charge_not_refundable"
-                | "payment_intent_unexpected_state"
-        );
-        self.kind != "idempotency_error" && (named || status == StatusCode::PAYMENT_REQUIRED)
-    }
 }
 
 impl Stripe {
@@ -125,53 +70,95 @@ impl Stripe {
         Arc::clone(&self.dependency)
     }
 
-    /// Sends a form under an idempotency key, again under the same key while there is no outcome
-    /// (https://docs.stripe.com/api/idempotent_requests).
-    async fn post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> Result<Answer, PaymentError> {
-        self.send(path, Some((key, form))).await
+    /// Sends a form under an idempotency key (https://docs.stripe.com/api/idempotent_requests).
+    async fn post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> Result<(StatusCode, String), PaymentError> {
+        self.call(Method::POST, path, |request| request.header("Idempotency-Key", key).form(form)).await
     }
 
-    /// Sends every request that there is.
-    async fn send(&self, path: &str, posted: Posted<'_>) -> Result<Answer, PaymentError> {
-        let method = posted.map_or(Method::GET, |_| Method::POST);
-        let attempt = || async {
-            let request = self.client.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.api_key);
-            let request = request.header("Stripe-Version", API_VERSION);
-            let answer = answer::send(match posted {
-                Some((key, form)) => request.header("Idempotency-Key", key).form(form),
-                None => request,
-            });
-            match answer.await? {
-                // The same key is under way.
-                Answer { status: StatusCode::CONFLICT, .. } => Err(Unsettled::later("409 Conflict")),
-                answer => Ok(answer),
-            }
-        };
-        self.dependency.call(attempt).await.map_err(|error| PaymentError::NoOutcome(error.to_string()))
-    }
-
-    async fn intent(&self, reference: &PaymentReference) -> Result<PaymentIntent, PaymentError> {
-        let Answer { status, body } = self.send(&format!("/v1/payment_intents/{}", reference.0), None).await?;
+    async fn get<T: for<'a> serde::Deserialize<'a>>(&self, path: &str) -> Result<T, PaymentError> {
+        let (status, body) = self.call(Method::GET, path, |request| request).await?;
         match status {
             StatusCode::OK => read(&body),
             status => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
         }
     }
 
+    /// The one place that calls Stripe: the same call is made again while there is no outcome.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        with: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(StatusCode, String), PaymentError> {
+        let attempt = || async {
+            let request = self.client.request(method.clone(), format!("{}{path}", self.url)).bearer_auth(&self.api_key);
+            match answer::send(with(request.header("Stripe-Version", API_VERSION))).await? {
+                // The same key is under way.
+                Answer { status: StatusCode::CONFLICT, .. } => Err(Unsettled::later("409 Conflict")),
+                Answer { status, body } => Ok((status, body)),
+            }
+        };
+        self.dependency.call(attempt).await.map_err(|error| PaymentError::NoOutcome(error.to_string()))
+    }
+
+    async fn intent(&self, reference: &PaymentReference) -> Result<PaymentIntent, PaymentError> {
+        self.get(&format!("/v1/payment_intents/{}", reference.0)).await
+    }
+
     /// What the status of a confirmed intent says (https://docs.stripe.com/payments/paymentintents/lifecycle).
     async fn outcome(&self, of: &Authorisation, intent: PaymentIntent) -> Result<PaymentOutcome, PaymentError> {
-        let reference = PaymentReference(intent.id);
+        let reference = PaymentReference(intent.id.clone());
+        let declined = |code: &str| Ok(PaymentOutcome::Declined(DeclineCode(code.to_owned())));
         match intent.status.as_str() {
+            "requires_capture" if !intent.holds(of.amount) => {
+                // What is not the order's total is not the order's: it is let go before it counts as declined.
+                tracing::error!(order_id = %of.order, reference = reference.0, "authorised_amount_differs");
+                self.cancel(&void_of(of, &reference)).await?;
+                declined("amount_differs")
+            }
+            "requires_capture" if intent.is_captured_once() => Ok(PaymentOutcome::AuthorisedOnce(reference)),
             "requires_capture" => Ok(PaymentOutcome::Authorised(reference)),
             // It must not be completed later, when the order has ended: it is let go before it counts as declined.
             "requires_action" => {
-                self.void(of.order, of.attempt, &reference).await?;
-                Ok(PaymentOutcome::Declined(DeclineCode("authentication_required".to_owned())))
+                self.cancel(&void_of(of, &reference)).await?;
+                declined("authentication_required")
             }
             "requires_payment_method" | "canceled" => {
                 Ok(PaymentOutcome::Declined(intent.last_payment_error.unwrap_or_default().reason()))
             }
             other => Err(PaymentError::NoOutcome(format!("the payment is {other}"))),
+        }
+    }
+
+    async fn cancel(&self, void: &VoidRequest) -> Result<VoidOutcome, PaymentError> {
+        let path = format!("/v1/payment_intents/{}/cancel", void.reference.0);
+        let (status, body) = self.post(&path, &format!("{}-{}-void", void.order, void.attempt), &[]).await?;
+        match status {
+            StatusCode::OK => Ok(VoidOutcome::Voided),
+            // Stripe refuses to cancel what is cancelled, or captured.
+            StatusCode::BAD_REQUEST => match self.intent(&void.reference).await? {
+                intent if intent.status == "canceled" => Ok(VoidOutcome::Voided),
+                intent if intent.status == "succeeded" && intent.received(void.amount) => Ok(VoidOutcome::Captured),
+                intent if intent.status == "succeeded" => Err(intent.differs("captured before it was let go")),
+                _ => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
+            },
+            status => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
+        }
+    }
+
+    /// The refund of this number, if it was made.
+    async fn refund_made(&self, of: &RefundRequest) -> Result<Option<Refund>, PaymentError> {
+        let number = of.number.to_string();
+        let first = format!("/v1/refunds?payment_intent={}&limit=100", of.reference.0);
+        let mut path = first.clone();
+        loop {
+            let page: Page<Refund> = self.get(&path).await?;
+            let last = page.data.last().map(|refund| refund.id.clone());
+            let made = page.data.into_iter().find(|refund| refund.metadata.get("refund") == Some(&number));
+            match last.filter(|_| made.is_none() && page.has_more) {
+                Some(last) => path = format!("{first}&starting_after={last}"),
+                None => return Ok(made),
+            }
         }
     }
 }
@@ -191,13 +178,18 @@ impl PaymentGateway for Stripe {
             ("payment_method", request.method.as_str()),
             ("payment_method_types[]", "card"),
             ("capture_method", "manual"),
+            ("payment_method_options[card][request_multicapture]", "if_available"),
             ("confirm", "true"),
             // Nobody is there to authenticate: the worker confirms without the customer.
             ("off_session", "true"),
+            // By these a notice of Stripe's finds its order.
             ("metadata[order_id]", &order),
+            ("metadata[tenant]", request.tenant.as_str()),
+            // The charge tells whether it can be captured several times.
+            ("expand[]", "latest_charge"),
         ];
         let key = format!("{order}-{}-authorise", request.attempt);
-        let Answer { status, body } = self.post("/v1/payment_intents", &key, &form).await?;
+        let (status, body) = self.post("/v1/payment_intents", &key, &form).await?;
         match status {
             StatusCode::OK => self.outcome(request, read(&body)?).await,
             StatusCode::PAYMENT_REQUIRED => Ok(PaymentOutcome::Declined(read::<ErrorBody>(&body)?.error.reason())),
@@ -211,63 +203,86 @@ impl PaymentGateway for Stripe {
         }
     }
 
-    async fn void(
-        &self,
-        order: OrderId,
-        attempt: AttemptNumber,
-        reference: &PaymentReference,
-    ) -> Result<(), PaymentError> {
-        let path = format!("/v1/payment_intents/{}/cancel", reference.0);
-        let Answer { status, body } = self.post(&path, &format!("{order}-{attempt}-void"), &[]).await?;
-        match status {
-            StatusCode::OK => Ok(()),
-            // Stripe refuses to cancel what is cancelled: then it is done.
-            StatusCode::BAD_REQUEST if self.intent(reference).await?.status == "canceled" => Ok(()),
-            status => Err(rejected(status, &read::<ErrorBody>(&body)?.error)),
-        }
+    async fn void(&self, request: &VoidRequest) -> Result<VoidOutcome, PaymentError> {
+        self.cancel(request).await
+    }
+
+    async fn standing(&self, reference: &PaymentReference) -> Result<Standing, PaymentError> {
+        Ok(self.intent(reference).await?.lapsed().map_or(Standing::Holds, Standing::Lapsed))
     }
 
     async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {
-        let Some(amount) = amount(capture.amount) else {
+        let in_all = capture.captured.plus(capture.amount).ok();
+        let (Some(in_all), Some(amount)) = (in_all, amount(capture.amount)) else {
             return Ok(CaptureOutcome::Refused(DeclineCode("amount_not_payable".to_owned())));
         };
+        let before = self.intent(&capture.reference).await?;
+        if before.received(in_all) {
+            return Ok(CaptureOutcome::Captured);
+        }
+        if let Some(code) = before.lapsed() {
+            return Ok(CaptureOutcome::Lapsed(code));
+        }
+        if !before.received(capture.captured) {
+            return Err(before.differs("captured by somebody else"));
+        }
         let path = format!("/v1/payment_intents/{}/capture", capture.reference.0);
         let key = format!("{order}-capture-{}", cause(capture.cause));
         let amount = amount.to_string();
-        // Several captures of one payment (https://docs.stripe.com/payments/multicapture).
-        let is_final = if capture.is_final { "true" } else { "false" };
-        let form = [("amount_to_capture", amount.as_str()), ("final_capture", is_final)];
-        let Answer { status, body } = self.post(&path, &key, &form).await?;
-        match status {
-            StatusCode::OK => Ok(CaptureOutcome::Captured),
-            status => match read::<ErrorBody>(&body)?.error {
-                error if error.is_about_the_charge(status) => Ok(CaptureOutcome::Refused(error.reason())),
-                error => Err(rejected(status, &error)),
-            },
+        // Several captures of one payment (https://docs.stripe.com/payments/multicapture). Where there is one, Stripe may
+        // not know the parameter, and lets go of the rest by itself.
+        let mut form = vec![("amount_to_capture", amount.as_str())];
+        form.extend((!capture.is_final).then_some(("final_capture", "false")));
+        let (status, body) = self.post(&path, &key, &form).await?;
+        if status == StatusCode::OK {
+            let after: PaymentIntent = read(&body)?;
+            return match after.received(in_all) && (after.is_exhausted() || !capture.is_final) {
+                true => Ok(CaptureOutcome::Captured),
+                false => Err(after.differs("captured otherwise than asked for")),
+            };
         }
+        let error = read::<ErrorBody>(&body)?.error.about_the_charge(status);
+        error.map(refused).map_err(|error| rejected(status, &error))
     }
 
     async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError> {
         let Some(amount) = amount(request.amount) else {
             return Ok(RefundOutcome::Refused(DeclineCode("amount_not_payable".to_owned())));
         };
+        if let Some(made) = self.refund_made(request).await? {
+            return refunded(request, made);
+        }
         let (order, number) = (request.order.to_string(), request.number.to_string());
         let amount = amount.to_string();
         let form = [
             ("payment_intent", request.reference.0.as_str()),
             ("amount", &amount),
             ("metadata[order_id]", &order),
+            ("metadata[tenant]", request.tenant.as_str()),
             ("metadata[refund]", &number),
         ];
-        let Answer { status, body } = self.post("/v1/refunds", &format!("{order}-refund-{number}"), &form).await?;
-        match status {
-            StatusCode::OK => Ok(RefundOutcome::Refunded(read::<Named>(&body)?.id)),
-            status => match read::<ErrorBody>(&body)?.error {
-                error if error.is_about_the_charge(status) => Ok(RefundOutcome::Refused(error.reason())),
-                error => Err(rejected(status, &error)),
-            },
+        let (status, body) = self.post("/v1/refunds", &format!("{order}-refund-{number}"), &form).await?;
+        if status == StatusCode::OK {
+            return refunded(request, read(&body)?);
         }
+        let error = read::<ErrorBody>(&body)?.error.about_the_charge(status);
+        error.map(RefundOutcome::Refused).map_err(|error| rejected(status, &error))
     }
+}
+
+/// What a refund that was made has come to (<https://docs.stripe.com/refunds#failed-refunds>).
+fn refunded(request: &RefundRequest, refund: Refund) -> Result<RefundOutcome, PaymentError> {
+    match refund.status.as_deref() {
+        Some("failed" | "canceled") => {
+            Ok(RefundOutcome::Refused(DeclineCode(refund.failure_reason.unwrap_or_else(|| "refund_failed".to_owned()))))
+        }
+        _ if !refund.is_of(request.amount, &request.reference.0) => Err(refund.differs()),
+        _ => Ok(RefundOutcome::Refunded(refund.id)),
+    }
+}
+
+fn void_of(of: &Authorisation, reference: &PaymentReference) -> VoidRequest {
+    VoidRequest { order: of.order, attempt: of.attempt, reference: reference.clone(), amount: of.amount }
 }
 
 /// The name of what a capture is for, in its idempotency key.
@@ -277,14 +292,4 @@ fn cause(cause: Cause) -> String {
         Cause::Shipment(number) => format!("shipment-{number}"),
         Cause::Refund(number) => format!("refund-{number}"),
     }
-}
-
-/// A refusal in words that may be logged: bodies tell of the customer and hold a client secret.
-fn rejected(status: StatusCode, error: &ApiError) -> PaymentError {
-    let code = error.code.as_deref().unwrap_or("no code");
-    PaymentError::Rejected(format!("{status}, {} ({code})", error.kind))
-}
-
-fn read<T: for<'a> Deserialize<'a>>(body: &str) -> Result<T, PaymentError> {
-    serde_json::from_str(body).map_err(|error| PaymentError::NoOutcome(format!("the answer is not readable: {error}")))
 }

@@ -1,6 +1,9 @@
 //! What the table holds, read item by item from its raw attributes: no type of the code under test has a say in it.
 
 mod items;
+mod money;
+
+pub use money::{EntryFacts, RefundFacts, Sums};
 
 use crate::engines::aws::{JsonService, ServiceError};
 use items::{number, order, part, text};
@@ -107,6 +110,10 @@ pub struct OrderFacts {
     pub whole: bool,
     /// How far its payment got.
     pub payment: String,
+    /// What money moved, oldest first.
+    pub ledger: Vec<EntryFacts>,
+    /// What is to go back, or went back.
+    pub refunds: Vec<RefundFacts>,
     /// What happened to it, oldest first.
     pub history: Vec<String>,
 }

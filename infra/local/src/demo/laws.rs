@@ -1,12 +1,13 @@
 //! The laws that hold whatever happened, recomputed from the table's raw items, the queues, the deliveries and the
 //! answers that callers got.
 
-use super::evidence::{Evidence, LineFacts, OrderFacts};
+use super::evidence::{Evidence, LineFacts};
 use super::payments::Payment;
 use super::plan::Plan;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+mod ledger;
 mod planned;
 #[cfg(test)]
 mod tests;
@@ -61,7 +62,8 @@ pub fn judge(facts: &Facts<'_>) -> Vec<Law> {
     laws.extend([
         planned::as_planned(facts),
         orders_settled(facts.evidence),
-        no_stray_authorisation(facts),
+        ledger::no_stray_authorisation(facts),
+        ledger::provider_agrees(facts),
         requests_answered(facts),
         one_order_per_key(facts),
         events_delivered(facts),
@@ -82,6 +84,7 @@ pub fn of_table(evidence: &Evidence) -> Vec<Law> {
         parts_settled(evidence),
         coupons_balance(evidence),
         allowances_balance(evidence),
+        ledger::ledger_balances(evidence),
     ]
 }
 
@@ -231,39 +234,8 @@ fn orders_settled(evidence: &Evidence) -> Law {
     let waiting =
         evidence.orders.iter().find(|order| matches!(order.state.as_str(), "placed" | "placing" | "reserved"));
     let breach = waiting.map(|order| format!("order {} is neither paid nor ended", order.id));
+    let breach = breach.or_else(|| evidence.orders.iter().find_map(ledger::unsettled));
     law("orders_settled", breach, format!("{} orders", evidence.orders.len()))
-}
-
-/// The provider has set aside the amount of every paid order, once, and nothing for any other; and orders say so.
-fn no_stray_authorisation(facts: &Facts<'_>) -> Law {
-    let mut authorised: HashMap<&str, Vec<&Payment>> = HashMap::new();
-    for payment in facts.payments.iter().filter(|payment| payment.is_authorised()) {
-        authorised.entry(&payment.metadata.order_id).or_default().push(payment);
-    }
-    let breach = facts.evidence.orders.iter().find_map(|order| {
-        let authorised = authorised.remove(order.id.as_str()).unwrap_or_default();
-        let amounts: Vec<_> = authorised.iter().map(|it| format!("{} {}", it.amount, it.currency)).collect();
-        let (id, state, said) = (&order.id, &order.state, &order.payment);
-        (!is_right(order, &authorised))
-            .then(|| format!("order {id} of {} is {state}, its payment {said}, authorised: {amounts:?}", order.total))
-    });
-    let stray = authorised.values().flatten().next();
-    let stray = stray.map(|it| format!("payment {} is authorised for no known order", it.id));
-    let voided = facts.payments.iter().filter(|payment| payment.status == "canceled").count();
-    law("no_stray_authorisation", breach.or(stray), format!("{} payments, {voided} voided", facts.payments.len()))
-}
-
-fn is_right(order: &OrderFacts, authorised: &[&Payment]) -> bool {
-    match (order.state.as_str(), order.payment.as_str(), authorised) {
-        ("paid", "none", []) => order.total == 0,
-        ("paid", "authorised", [only]) => {
-            order.total > 0 && only.amount == order.total && only.currency.eq_ignore_ascii_case(&order.currency)
-        }
-        ("paid", ..) => false,
-        // It is not settled, which is the matter of another law.
-        ("placed", ..) => true,
-        (_, payment, authorised) => authorised.is_empty() && payment != "authorised" && payment != "started",
-    }
 }
 
 fn requests_answered(facts: &Facts<'_>) -> Law {

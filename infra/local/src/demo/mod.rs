@@ -5,7 +5,7 @@ mod drain;
 pub mod evidence;
 pub mod laws;
 mod load;
-mod payments;
+pub mod payments;
 mod plan;
 mod report;
 mod shop;

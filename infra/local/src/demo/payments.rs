@@ -18,9 +18,26 @@ pub struct Payment {
     pub currency: String,
     /// How far it got: an authorised amount is `requires_capture`.
     pub status: String,
+    /// What was captured of it.
+    #[serde(default)]
+    pub amount_received: i64,
+    /// What may still be captured of it.
+    #[serde(default)]
+    pub amount_capturable: i64,
+    /// The charge behind it, once there is one.
+    #[serde(default)]
+    pub latest_charge: Option<Charge>,
     /// What the order's worker noted on it.
     #[serde(default)]
     pub metadata: Metadata,
+}
+
+/// A charge: <https://docs.stripe.com/api/charges/object>.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Charge {
+    /// What was given back of it.
+    #[serde(default)]
+    pub amount_refunded: i64,
 }
 
 /// What Holdfast notes on a payment.
@@ -41,6 +58,11 @@ impl Payment {
     /// Whether its amount is set aside.
     pub fn is_authorised(&self) -> bool {
         self.status == "requires_capture"
+    }
+
+    /// What was given back of it.
+    pub fn amount_refunded(&self) -> i64 {
+        self.latest_charge.as_ref().map_or(0, |charge| charge.amount_refunded)
     }
 }
 

@@ -21,6 +21,9 @@ web.run_app(server.app, host='127.0.0.1', port=int(sys.argv[1]), access_log=None
 /// The secret key that local calls are made with. The provider takes any that begins like one.
 pub const SECRET_KEY: &str = "sk_test_holdfast";
 
+/// The secret that local events are signed with.
+pub const WEBHOOK_SECRET: &str = "whsec_local_holdfast";
+
 /// A running provider.
 pub struct Payment {
     child: ChildProcess,
@@ -46,6 +49,11 @@ impl Payment {
     /// The base URL of the API, as `https://api.stripe.com` is Stripe's.
     pub fn url(&self) -> &str {
         self.proxy.url()
+    }
+
+    /// From here on, events go to this URL, signed with [`WEBHOOK_SECRET`].
+    pub fn send_events_to(&self, url: String) {
+        self.proxy.send_events_to(url, WEBHOOK_SECRET);
     }
 
     /// The failure it is that the process has ended, if it has.

@@ -156,7 +156,9 @@ impl Stack {
         };
         let running = if options.functions {
             let started = start_application(&options, &venv, &client, &application, &mut endpoints, services, progress);
-            Some(started.await?)
+            let started = started.await?;
+            payment.send_events_to(format!("{}/webhooks/stripe", endpoints.api_url));
+            Some(started)
         } else {
             None
         };
@@ -282,6 +284,7 @@ fn local_values(options: &StackOptions, sqs_url: &str, payment_url: &str, carrie
         ("StripeSecretKey".to_owned(), payment::SECRET_KEY.to_owned()),
         ("CarrierApiUrl".to_owned(), carrier_url.to_owned()),
         ("CarrierApiKey".to_owned(), carrier::API_KEY.to_owned()),
+        ("StripeWebhookSecret".to_owned(), payment::WEBHOOK_SECRET.to_owned()),
     ]);
     if let Some(seconds) = options.order_expiry_seconds {
         parameters.insert("OrderExpirySeconds".to_owned(), seconds.to_string());

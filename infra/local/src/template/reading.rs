@@ -139,8 +139,9 @@ fn secret(
     // A secret's Ref is its logical id here, so the rest of the reference follows the first colon.
     let logical_id = reference.split([':', '}']).next().unwrap_or_default();
     let secret = &document["Resources"][logical_id]["Properties"];
-    Ok(Some(match secret.get("SecretString") {
-        Some(text) => as_text(&resolver.resolve(text)?)?,
+    let text = secret.get("SecretString").map(|text| resolver.resolve(text)).transpose()?;
+    Ok(Some(match text.filter(|text| !text.is_null()) {
+        Some(text) => as_text(&text)?,
         None => values.generated_secret.clone(),
     }))
 }

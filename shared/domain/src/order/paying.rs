@@ -7,7 +7,7 @@ use super::shipment::RequestMark;
 use super::{Order, OrderState};
 use crate::event::EventKind;
 use crate::money::Money;
-use crate::payment::{AttemptNumber, DeclineCode, PaymentOutcome, PaymentReference, PaymentStatus};
+use crate::payment::{AttemptNumber, CapturePolicy, DeclineCode, PaymentOutcome, PaymentReference, PaymentStatus};
 use jiff::Timestamp;
 
 const PAYMENT_WORKER: Actor = Actor::Worker("payment");
@@ -52,8 +52,9 @@ impl Order {
         if self.payment.status != (PaymentStatus::Started { attempt }) {
             return None;
         }
+        let is_once = matches!(outcome, PaymentOutcome::AuthorisedOnce(_));
         let (status, to, kind_after_end, why) = match outcome {
-            PaymentOutcome::Authorised(reference) => {
+            PaymentOutcome::Authorised(reference) | PaymentOutcome::AuthorisedOnce(reference) => {
                 let status = PaymentStatus::Authorised { attempt, reference };
                 (status, OrderState::Paid, EventKind::PaymentAuthorised, None)
             }
@@ -72,6 +73,9 @@ impl Order {
             entered.expect("the total is authorised once");
         }
         change.order.payment.status = status;
+        if is_once && self.payment.capture == CapturePolicy::WhenShipped {
+            change.order.payment.capture = CapturePolicy::WithFirstShipment;
+        }
         Some(change)
     }
 
@@ -94,6 +98,31 @@ impl Order {
         let mut change = self.noted(EventKind::PaymentCaptured, &PAYMENT_WORKER, at, None);
         change.enter_capture(cause, amount, at)?;
         Ok(change)
+    }
+
+    /// Notes that all of the amount was captured although the order had ended: the answer to the capture had been lost.
+    /// What was captured goes back.
+    ///
+    /// # Errors
+    /// When it is not what is authorised.
+    pub fn captured_after_end(&self, at: Timestamp) -> Result<Change, BeyondLedger> {
+        let sums = self.sums();
+        let left = sums.authorised.minus(sums.captured).minus(sums.voided);
+        let mut change = self.captured(Cause::Order, left, at)?;
+        change.order.add_refund(left, RefundReason::Cancelled, 0);
+        change.sections.refunds = true;
+        Ok(change)
+    }
+
+    /// Notes that the provider let go of what it had authorised, before all of it was captured. It is as if it had
+    /// refused a capture, and the ledger knows that nothing is left.
+    pub fn lapsed(&self, code: DeclineCode, at: Timestamp) -> Change {
+        let sums = self.sums();
+        let left = sums.authorised.minus(sums.captured).minus(sums.voided);
+        let mut change = self.capture_refused(code, at);
+        let entered = change.order.enter(EntryKind::Voided, left, Cause::Order, at);
+        entered.expect("what is left of the authorised amount may be let go");
+        change
     }
 
     /// Notes that the provider refuses to pay out what it had authorised. What is not with the carrier yet is not sold:

@@ -1,5 +1,7 @@
 //! Laws of orders, on random sequences of deeds.
 
+mod paying;
+
 use super::*;
 use crate::address::Address;
 use crate::ids::{IdempotencyKey, ProductId, TaxClass, WarehouseId};

@@ -17,7 +17,7 @@ pub use cursor::CursorKey;
 pub use idempotency::idempotency_key;
 pub use params::Params;
 pub use problem::Problem;
-pub use scope::{Notes, Scope};
+pub use scope::{Notes, OpenScope, Scope};
 
 use axum::Router;
 

@@ -5,6 +5,7 @@ use axum::extract::FromRequestParts;
 use holdfast_domain::event::Trace;
 use holdfast_store::Meter;
 use http::request::Parts;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One request's own things, made before the handler runs.
@@ -16,6 +17,15 @@ pub struct Scope {
     pub trace: Trace,
     /// What the request spends at the database.
     pub meter: Arc<Meter>,
+    /// What the handler wants to see on the request's log line.
+    pub notes: Notes,
+}
+
+/// What belongs to a request of a route that is open: nobody is known to call.
+#[derive(Clone)]
+pub struct OpenScope {
+    /// Where the request came from, to be carried on.
+    pub trace: Trace,
     /// What the handler wants to see on the request's log line.
     pub notes: Notes,
 }
@@ -63,8 +73,22 @@ impl<S: Sync> FromRequestParts<S> for Scope {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = Caller::of(&parts.extensions)?;
-        let frame = parts.extensions.get::<Frame>().expect("routers are served by `serve`, which adds the frame");
-        let Frame { trace, meter, notes } = frame.clone();
+        let Frame { trace, meter, notes } = Frame::of(parts);
         Ok(Self { caller, trace, meter, notes })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OpenScope {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let Frame { trace, notes, .. } = Frame::of(parts);
+        Ok(Self { trace, notes })
+    }
+}
+
+impl Frame {
+    fn of(parts: &Parts) -> Self {
+        parts.extensions.get::<Self>().expect("routers are served by `serve`, which adds the frame").clone()
     }
 }

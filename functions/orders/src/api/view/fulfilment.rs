@@ -22,7 +22,7 @@ pub struct PaymentView {
     /// The provider's reason for a decline.
     #[serde(skip_serializing_if = "Option::is_none")]
     decline: Option<String>,
-    /// When the amount is captured: `at-once`, or with each shipment without it.
+    /// When the amount is captured: `at-once`, `with-first-shipment`, or with each shipment without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<&'static str>,
     /// How much was captured, of it all.
@@ -146,7 +146,11 @@ impl From<&Order> for PaymentView {
             method: order.payment.method.as_ref().map(|method| method.as_str().to_owned()),
             status,
             decline,
-            capture: (order.payment.capture == CapturePolicy::AtOnce).then_some("at-once"),
+            capture: match order.payment.capture {
+                CapturePolicy::WhenShipped => None,
+                CapturePolicy::WithFirstShipment => Some("with-first-shipment"),
+                CapturePolicy::AtOnce => Some("at-once"),
+            },
             captured: sums.captured.amount(),
             refunded: sums.refunded.amount(),
             ledger: order.ledger.iter().map(LedgerView::from).collect(),

@@ -1,9 +1,10 @@
 //! Reading raw items, attribute by attribute.
 
+use super::money;
 use super::{ClaimFacts, LineFacts, OrderFacts, PartFacts};
 use serde_json::Value;
 
-fn entries<'a>(item: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
+pub fn entries<'a>(item: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
     item[name]["L"].as_array().into_iter().flatten().map(|entry| &entry["M"])
 }
 
@@ -61,6 +62,8 @@ pub fn order(tenant: &str, id: &str, item: &Value) -> OrderFacts {
         attempt: (!parts.is_null()).then(|| number(parts, "attempt")),
         whole: true,
         payment: text(&item["payment"]["M"], "status").to_owned(),
+        ledger: money::ledger(item),
+        refunds: money::refunds(item),
         history: entries(item, "history").map(|entry| text(entry, "type").to_owned()).collect(),
     }
 }
@@ -75,6 +78,6 @@ pub fn number(item: &Value, name: &str) -> i64 {
 }
 
 /// A number that may be left out when it is zero.
-fn optional(item: &Value, name: &str) -> i64 {
+pub fn optional(item: &Value, name: &str) -> i64 {
     if item[name].is_null() { 0 } else { number(item, name) }
 }

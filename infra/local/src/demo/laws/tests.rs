@@ -1,7 +1,7 @@
 //! Negative controls: each law is broken in turn, and must be the one that is reported.
 
 use super::*;
-use crate::demo::payments::Metadata;
+use crate::demo::payments::{Charge, Metadata};
 use crate::demo::plan::{IS_DECLINED, Order, PAYS, Product, Sending};
 use serde_json::{Value, json};
 
@@ -41,12 +41,17 @@ fn plan() -> Plan {
 /// Ten mugs received, three of them sold by one order, whose three changes were delivered.
 fn world() -> World {
     let entry = |kind: &str| json!({"M": {"type": {"S": kind}, "at": {"N": "1"}, "by": {"S": "x"}}});
+    let noted = |kind: &str, amount: i64, version: i64| {
+        let (amount, version) = (json!({"N": amount.to_string()}), json!({"N": version.to_string()}));
+        json!({"M": {"type": {"S": kind}, "amount": amount, "version": version, "at": {"N": "1"}}})
+    };
     let from = json!({"L": [{"M": {"warehouse": {"S": "main"}, "stripe": {"N": "0"}, "quantity": {"N": "3"}}}]});
     let line = json!({"M": {"product": {"S": "mug"}, "quantity": {"N": "3"}, "price": {"N": "1999"}, "from": from}});
     let order = json!({
         "pk": {"S": format!("demo#order#{ORDER}")}, "sk": {"S": "order"}, "state": {"S": "paid"}, "version": {"N": "3"},
         "currency": {"S": "EUR"}, "total": {"N": "5997"}, "lines": {"L": [line]}, "payment": {"M": {"status": {"S": "authorised"}}},
         "history": {"L": [entry("placed"), entry("payment_started"), entry("paid")]},
+        "ledger": {"L": [noted("authorised", 5997, 3)]},
     });
     let (header, receipt) = (json!({"S": "warehouse#main"}), json!({"S": "receipt#r1"}));
     let items = vec![
@@ -64,6 +69,9 @@ fn world() -> World {
         amount: 5997,
         currency: "eur".to_owned(),
         status: "requires_capture".to_owned(),
+        amount_received: 0,
+        amount_capturable: 5997,
+        latest_charge: None,
         metadata: Metadata { order_id: ORDER.to_owned() },
     };
     let told = BTreeMap::from([("k-1".to_owned(), told)]);
@@ -180,6 +188,90 @@ fn pay_1_the_provider_has_the_last_word_on_what_is_authorised() {
         world.items[0]["payment"]["M"]["status"]["S"] = json!("voided");
     });
     breaks("no_stray_authorisation", |world| world.items[0]["total"]["N"] = json!("0"));
+}
+
+/// An order of which a shipment was captured and some of it given back.
+fn shipped() -> World {
+    let mut world = world();
+    let order = &mut world.items[0];
+    let number = |number: i64| json!({"N": number.to_string()});
+    let mut entry = |kind: &str, amount: i64, version: i64, cause: &str| {
+        let mut entry = json!({"type": {"S": kind}, "amount": number(amount), "version": number(version)});
+        entry[cause] = number(1);
+        order["ledger"]["L"].as_array_mut().unwrap().push(json!({ "M": entry }));
+    };
+    entry("captured", 1999, 6, "shipment");
+    entry("refunded", 500, 8, "refund");
+    for kind in ["shipping", "shipped", "payment_captured", "refund_requested", "payment_refunded"] {
+        let entry = json!({"M": {"type": {"S": kind}, "at": {"N": "1"}, "by": {"S": "x"}}});
+        order["history"]["L"].as_array_mut().unwrap().push(entry);
+    }
+    order["version"] = number(8);
+    order["state"] = json!({"S": "partially_shipped"});
+    let refund = json!({"M": {"number": number(1), "amount": number(500), "status": {"S": "done"}}});
+    order["refunds"] = json!({"L": [refund]});
+    world.payments[0].amount_received = 1999;
+    world.payments[0].amount_capturable = 3998;
+    world.payments[0].latest_charge = Some(Charge { amount_refunded: 500 });
+    world.acknowledged = 8;
+    world
+}
+
+#[track_caller]
+fn breaks_shipped(law: &str, change: impl FnOnce(&mut World)) {
+    let mut world = shipped();
+    change(&mut world);
+    let names = names(&world);
+    assert!(names.contains(&law), "{law} is not among {names:?}");
+}
+
+#[test]
+fn pay_5_a_ledger_that_does_not_add_up_is_reported() {
+    // The plan knows of no shipments.
+    let others: Vec<_> = broken(&shipped()).into_iter().filter(|(name, _)| *name != "as_planned").collect();
+    assert_eq!(others, []);
+    let amount = |world: &mut World, entry: usize, amount: &str| {
+        world.items[0]["ledger"]["L"][entry]["M"]["amount"]["N"] = json!(amount);
+    };
+    breaks_shipped("ledger_balances", |world| amount(world, 0, "5998"));
+    breaks_shipped("ledger_balances", |world| amount(world, 0, "5996"));
+    breaks_shipped("ledger_balances", |world| amount(world, 1, "5998"));
+    breaks_shipped("ledger_balances", |world| amount(world, 1, "0"));
+    breaks_shipped("ledger_balances", |world| amount(world, 2, "2000"));
+    breaks_shipped("ledger_balances", |world| amount(world, 2, "499"));
+    breaks_shipped("ledger_balances", |world| {
+        let ledger = world.items[0]["ledger"]["L"].as_array_mut().unwrap();
+        ledger.push(ledger[1].clone());
+    });
+    breaks_shipped("ledger_balances", |world| world.items[0]["ledger"]["L"].as_array_mut().unwrap().swap(0, 1));
+    breaks_shipped("ledger_balances", |world| world.items[0]["ledger"]["L"][1]["M"]["version"]["N"] = json!("5000"));
+    breaks_shipped("ledger_balances", |world| world.items[0]["ledger"]["L"][2]["M"]["version"]["N"] = json!("7"));
+    breaks_shipped("ledger_balances", |world| world.items[0]["payment"]["M"]["status"]["S"] = json!("voided"));
+    breaks_shipped("ledger_balances", |world| world.items[0]["payment"]["M"]["status"]["S"] = json!("declined"));
+    breaks_shipped("ledger_balances", |world| world.items[0]["refunds"] = json!({"L": []}));
+    breaks_shipped("ledger_balances", |world| world.items[0]["refunds"]["L"][0]["M"]["amount"]["N"] = json!("2000"));
+    breaks("ledger_balances", |world| world.items[0]["ledger"] = json!({"L": []}));
+}
+
+#[test]
+fn pay_5_money_that_the_provider_holds_otherwise_is_reported() {
+    breaks_shipped("provider_agrees", |world| world.payments[0].amount_received = 1998);
+    breaks_shipped("provider_agrees", |world| world.payments[0].amount_capturable = 3999);
+    breaks_shipped("provider_agrees", |world| world.payments[0].latest_charge = None);
+    breaks_shipped("provider_agrees", |world| {
+        let unknown = Metadata { order_id: "unknown".to_owned() };
+        let payment = Payment { metadata: unknown, ..world.payments[0].clone() };
+        world.payments.push(payment);
+    });
+    breaks("provider_agrees", |world| world.payments[0].amount_received = 1);
+}
+
+#[test]
+fn pay_5_money_that_is_still_to_go_back_is_reported() {
+    breaks_shipped("orders_settled", |world| {
+        world.items[0]["refunds"]["L"][0]["M"]["status"]["S"] = json!("requested");
+    });
+    breaks_shipped("orders_settled", |world| world.items[0]["state"]["S"] = json!("cancelled"));
 }
 
 #[test]

@@ -2,7 +2,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
+use crate::engines::payment_proxy::form::Form;
 use crate::engines::ports;
+use serde_json::json;
 
 /// An upstream that counts what it did; the body `slow` takes its time, the body `decline` is declined.
 async fn upstream() -> (String, Arc<AtomicU32>) {
@@ -27,7 +29,7 @@ async fn upstream() -> (String, Arc<AtomicU32>) {
 
 async fn call(proxy: &PaymentProxy, key: &str, body: &str) -> reqwest::Result<reqwest::Response> {
     reqwest::Client::new()
-        .post(format!("{}/v1/payment_intents", proxy.url()))
+        .post(format!("{}/v1/charges", proxy.url()))
         .header("authorization", "Bearer sk_test_1")
         .header("idempotency-key", key)
         .body(body.to_owned())
@@ -95,4 +97,62 @@ async fn faults_break_the_connection_before_or_after_the_effect() {
     let again = call(&proxy, "k", "a").await.unwrap();
     assert_eq!(again.headers()["idempotent-replayed"], "true");
     assert_eq!(done.load(Ordering::SeqCst), 1);
+}
+
+/// The books of a payment of 100 cents.
+fn books(captured_once: bool) -> Books {
+    let books = Books::default();
+    books.open(&json!({"id": "pi_1", "amount": 100, "metadata": {"order_id": "o-1"}}), captured_once);
+    books
+}
+
+fn code(refused: &Answer) -> String {
+    let body: Value = serde_json::from_slice(&refused.body).unwrap();
+    let error = &body["error"];
+    error["code"].as_str().or(error["param"].as_str()).unwrap_or_default().to_owned()
+}
+
+/// Whether the capture was the last one, or the code of its refusal.
+fn captured(books: &Books, form: &str) -> Result<bool, String> {
+    let captured = books.capture("pi_1", &Form::of(form.as_bytes())).unwrap();
+    captured.map(|captured| captured.is_final).map_err(|refused| code(&refused))
+}
+
+fn refunded(books: &Books, amount: i64) -> Result<i64, String> {
+    let form = Form::of(format!("payment_intent=pi_1&amount={amount}").as_bytes());
+    books.refund("pi_1", &form).unwrap().map_err(|refused| code(&refused))
+}
+
+#[test]
+fn a_payment_is_captured_in_parts_up_to_its_amount_and_given_back_up_to_what_was_captured() {
+    let books = books(false);
+    assert_eq!(refunded(&books, 1), Err("amount".to_owned()));
+    assert_eq!(captured(&books, "amount_to_capture=30&final_capture=false"), Ok(false));
+    assert_eq!(captured(&books, "amount_to_capture=71&final_capture=false"), Err("amount_too_large".to_owned()));
+    let mut shown = json!({"id": "pi_1", "status": "requires_capture", "latest_charge": {"id": "ch_1"}});
+    books.show(&mut shown);
+    assert_eq!((&shown["amount_received"], &shown["amount_capturable"]), (&json!(30), &json!(70)));
+    assert_eq!(captured(&books, "amount_to_capture=50"), Ok(true));
+    assert_eq!(captured(&books, "amount_to_capture=1"), Err("payment_intent_unexpected_state".to_owned()));
+    assert_eq!((refunded(&books, 60), refunded(&books, 21)), (Ok(60), Err("amount".to_owned())));
+    assert_eq!((refunded(&books, 20), refunded(&books, 1)), (Ok(20), Err("charge_already_refunded".to_owned())));
+}
+
+#[test]
+fn what_may_be_captured_once_or_has_expired_is_refused() {
+    let once = books(true);
+    assert_eq!(captured(&once, "amount_to_capture=30&final_capture=false"), Err("final_capture".to_owned()));
+    assert_eq!(captured(&once, "amount_to_capture=30"), Ok(true));
+    let expired = books(false);
+    expired.expire("pi_1");
+    assert_eq!(captured(&expired, "amount_to_capture=30"), Err("charge_expired_for_capture".to_owned()));
+    assert_eq!((expired.of_order("o-1").len(), expired.of_order("o-2").len()), (1, 0));
+}
+
+#[test]
+fn a_form_that_is_read_and_written_is_the_same() {
+    let mut form = Form::of(b"amount=1&metadata%5Border_id%5D=a+b&expand%5B%5D=latest_charge");
+    assert_eq!((form.number("amount"), form.get("metadata[order_id]"), form.get("nothing")), (Some(1), "a b", ""));
+    form.replace("amount", "2");
+    assert_eq!(form.body(), b"amount=2&metadata%5Border_id%5D=a+b&expand%5B%5D=latest_charge");
 }
