@@ -70,10 +70,12 @@ fn authorisation() -> Authorisation {
 }
 
 fn authorised() -> (u16, Value) {
-    (
-        200,
-        json!({"id": "pi_1", "status": "requires_capture", "amount": 1999, "amount_capturable": 1999, "currency": "eur"}),
-    )
+    let card = json!({"multicapture": {"status": "available"}});
+    let intent = json!({
+        "id": "pi_1", "status": "requires_capture", "amount": 1999, "amount_capturable": 1999, "currency": "eur",
+        "latest_charge": {"payment_method_details": {"card": card}},
+    });
+    (200, intent)
 }
 
 #[tokio::test]

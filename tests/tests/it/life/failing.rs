@@ -81,8 +81,11 @@ async fn two_returns(guarded: bool) -> (usize, u64) {
     assert_eq!(life.delivered(&shipped["shipments"][0]).await.status, 200);
     if !guarded {
         life.shop.engine.wire.rewrite(|operation, body| {
+            if operation != "TransactWriteItems" {
+                return;
+            }
             let order = &mut body["TransactItems"][0]["Update"];
-            if operation == "TransactWriteItems" && order["ConditionExpression"] == "version = :before" {
+            if order["ConditionExpression"] == "version = :before" {
                 order["ConditionExpression"] = json!("attribute_exists(pk) AND :before = :before");
             }
         });

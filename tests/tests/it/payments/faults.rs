@@ -85,8 +85,8 @@ async fn pay_2_a_capture_and_a_refund_are_made_once_also_after_their_keys_were_f
     let (shop, back) = open().await;
     let id = paid(&shop, &back).await;
     ship(&shop, &id, 1).await;
-    // As often as one message asks.
-    fault(&id, "/capture", "drop_after", json!({"times": 3})).await;
+    // As often as the messages of both changes ask.
+    fault(&id, "/capture", "drop_after", json!({"times": 6})).await;
     back.relay().await;
     back.work().await;
     assert_eq!((moved(&id).await.0, &read(&shop, &id).await["payment"]["captured"]), (MUG, &json!(null)));
