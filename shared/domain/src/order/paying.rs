@@ -30,7 +30,7 @@ impl Order {
     /// When the order is no longer waiting to be paid: no new attempt begins for it.
     pub fn start_payment(&self, at: Timestamp) -> Result<Change, IllegalTransition> {
         if self.state != OrderState::Placed || self.payment.status != PaymentStatus::Pending {
-            return Err(self.illegal(OrderState::Paid));
+            return Err(self.illegal(OrderState::Paid, &PAYMENT_WORKER));
         }
         let mut change = self.noted(EventKind::PaymentStarted, &PAYMENT_WORKER, at, None);
         change.order.payment.status = PaymentStatus::Started { attempt: 1 };
