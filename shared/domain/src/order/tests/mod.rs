@@ -13,6 +13,11 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
+mod commands;
+mod life;
+mod model;
+mod obeying;
+
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn product(id: &str, price: i64) -> Product {
