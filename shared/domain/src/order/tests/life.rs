@@ -1,6 +1,6 @@
 //! The life of an order: random commands against the small model, and the laws after each of them.
 
-use super::commands::{By, Command, Line, done, eur, placed, story};
+use super::commands::{By, Command, Line, Wanted, done, eur, placed, story};
 use super::model::{Back, Life, Model, Place, Provider, Step};
 use crate::event::EventKind;
 use crate::order::*;
@@ -215,7 +215,7 @@ proptest! {
 #[test]
 fn ord_8_the_stories_use_every_transition() {
     let seen = RefCell::new(BTreeSet::new());
-    let config = Config { cases: 2_000, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 1_000, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(
         config,
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
@@ -224,6 +224,13 @@ fn ord_8_the_stories_use_every_transition() {
         seen.borrow_mut().insert((from.name(), kind.name(), to.name()));
     };
     runner.run(&story(), |story| told(story, note)).unwrap();
+    // Chance seldom finds a return while a part of the order waits.
+    let lines = vec![Line { from: vec![(0, 0, 1), (1, 0, 1)], total: 9, discount: 0 }];
+    let ship = Command::Ship { wanted: Wanted::RestOf(0), by: By::Staff };
+    let back = Command::TakeBack { units: vec![(0, 1, true)], late: false, by: By::Staff };
+    let arrived = Command::Arrived { number: 1, by: By::Staff };
+    let yes = Command::Step { yes: true };
+    told((lines, false, vec![yes.clone(), yes, ship, Command::Booked(1), arrived, back]), note).unwrap();
     let before = [OrderState::Reserved, OrderState::Placing, OrderState::Aborted];
     let changes = [EventKind::Changed, EventKind::Split, EventKind::Absorbed, EventKind::Merged];
     let mut missed = Vec::new();
@@ -244,7 +251,7 @@ fn ord_8_the_stories_use_every_transition() {
 fn pay_5_what_comes_back_before_its_capture_is_refunded_after_it() {
     let lines = [Line { from: vec![(0, 0, 3)], total: 1_000, discount: 1 }];
     let (mut order, mut model) = (placed(&lines, false), Model::of(&lines, false));
-    let ship = Command::Ship { wanted: super::commands::Wanted::Rest, by: By::Staff };
+    let ship = Command::Ship { wanted: Wanted::Rest, by: By::Staff };
     let back = Command::TakeBack { units: vec![(0, 2, true)], late: false, by: By::Staff };
     let arrived = Command::Arrived { number: 1, by: By::Staff };
     let yes = || Command::Step { yes: true };

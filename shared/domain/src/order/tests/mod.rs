@@ -17,6 +17,8 @@ mod commands;
 mod life;
 mod model;
 mod obeying;
+mod page;
+mod refusals;
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
