@@ -261,3 +261,16 @@ fn pay_5_what_comes_back_before_its_capture_is_refunded_after_it() {
     assert_eq!((order.sums().captured, order.sums().refunded), (eur(999), eur(666)));
     assert_eq!(next_step(&order), PaymentStep::Done);
 }
+
+/// A capture that was under way when the order was called off is noted when it is known, and goes back.
+#[test]
+fn pay_1_what_was_captured_while_the_order_was_called_off_goes_back() {
+    let lines = [Line { from: vec![(0, 0, 1)], total: 50, discount: 0 }];
+    let (mut order, mut model) = (placed(&lines, true), Model::of(&lines, true));
+    let yes = || Command::Step { yes: true };
+    for command in [yes(), yes(), Command::Cancel(By::Customer), Command::CaptureLate, yes()] {
+        both(&mut order, &mut model, &command).unwrap();
+    }
+    assert_eq!((order.sums().captured, order.sums().refunded), (eur(50), eur(50)));
+    assert_eq!(next_step(&order), PaymentStep::Done);
+}
