@@ -191,7 +191,10 @@ impl BackOffice {
         let answer = reqwest::Client::new().get(url).send().await.expect("the carrier answers");
         let booked: Value = answer.json().await.expect("the carrier speaks JSON");
         let shipments = booked["shipments"].as_array().cloned().unwrap_or_default();
-        shipments.iter().filter(|shipment| shipment["order"] == order_id).count()
+        shipments
+            .iter()
+            .filter(|shipment| shipment["booked"]["order"] == order_id)
+            .count()
     }
 
     /// Delivers messages at the same time, each to an environment of its own; which of them are done.

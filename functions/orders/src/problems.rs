@@ -172,9 +172,10 @@ pub fn not_refunded(refused: &RefundRefusal) -> Problem {
     }
 }
 
-/// The order does not go there from where it stands.
+/// The order does not go there from where it stands. What is allowed instead is what this caller may do: others' ways are
+/// no use to it.
 pub fn illegal(transition: &IllegalTransition) -> Problem {
-    let allowed: Vec<_> = transition.from.next().iter().map(|state| state.name()).collect();
+    let allowed: Vec<_> = transition.allowed().iter().map(|state| state.name()).collect();
     Problem::new(StatusCode::CONFLICT, "illegal-transition", "The order has moved on")
         .detail(transition.to_string())
         .with("from", transition.from.name())

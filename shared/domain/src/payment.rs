@@ -181,9 +181,7 @@ pub fn next_step(order: &Order) -> PaymentStep {
         // Without a means of payment it waits for one.
         (P::Pending, OrderState::Placed) if order.payment.method.is_some() => PaymentStep::Start,
         (P::Started { attempt }, _) => PaymentStep::Authorise(*attempt),
-        (P::Authorised { attempt, reference }, OrderState::Cancelled | OrderState::Expired)
-            if order.sums().captured.is_zero() =>
-        {
+        (P::Authorised { attempt, reference }, state) if !state.keeps_stock() && order.sums().captured.is_zero() => {
             PaymentStep::Void(*attempt, reference.clone())
         }
         (P::Authorised { reference, .. }, state) if state.is_sold() => match next_capture(order, reference) {

@@ -43,7 +43,7 @@ impl std::fmt::Display for Actor {
     }
 }
 
-/// The order cannot go there from where it stands.
+/// The order cannot go there from where it stands, or not by this one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an order that is {from} cannot become {to}")]
 pub struct IllegalTransition {
@@ -51,6 +51,15 @@ pub struct IllegalTransition {
     pub from: OrderState,
     /// Where it was to go.
     pub to: OrderState,
+    /// As what it was to be done.
+    pub by: Role,
+}
+
+impl IllegalTransition {
+    /// Where the order may be led instead, by the same one.
+    pub fn allowed(&self) -> Vec<OrderState> {
+        self.from.next_by(self.by)
+    }
 }
 
 /// What a change does to what the order claims.
@@ -143,7 +152,7 @@ impl Order {
         expires_in: SignedDuration,
     ) -> Result<Change, IllegalTransition> {
         if self.state != OrderState::Reserved {
-            return Err(self.illegal(OrderState::Placed));
+            return Err(self.illegal(OrderState::Placed, by));
         }
         let mut change = self.becoming_order(by, at, expires_in)?;
         change.order.address = Some(address);
@@ -165,7 +174,7 @@ impl Order {
     /// When it is not being placed any more.
     pub fn complete(&self, by: &Actor, at: Timestamp, expires_in: SignedDuration) -> Result<Change, IllegalTransition> {
         if self.state != OrderState::Placing {
-            return Err(self.illegal(OrderState::Placed));
+            return Err(self.illegal(OrderState::Placed, by));
         }
         self.becoming_order(by, at, expires_in)
     }
@@ -184,7 +193,7 @@ impl Order {
     /// When the earlier attempt was not given up.
     pub fn reopening(mut self, aborted: &Self) -> Result<Self, IllegalTransition> {
         if aborted.state != OrderState::Aborted {
-            return Err(IllegalTransition { from: aborted.state, to: self.state });
+            return Err(IllegalTransition { from: aborted.state, to: self.state, by: Role::Customer });
         }
         self.version = aborted.version + 1;
         self.parts = self.parts.zip(aborted.parts).map(|(own, earlier)| Parts { attempt: earlier.attempt + 1, ..own });
@@ -207,8 +216,8 @@ impl Order {
     }
 
     /// That the order does not go to a state from where it stands.
-    pub(super) fn illegal(&self, to: OrderState) -> IllegalTransition {
-        IllegalTransition { from: self.state, to }
+    pub(super) fn illegal(&self, to: OrderState, by: &Actor) -> IllegalTransition {
+        IllegalTransition { from: self.state, to, by: by.role() }
     }
 
     /// The order moved on by [`super::TRANSITIONS`], or noted where it stands if that is one of them.
@@ -221,7 +230,7 @@ impl Order {
         why: Option<String>,
     ) -> Result<Change, IllegalTransition> {
         if !is_legal(self.state, kind, to, by.role()) {
-            return Err(self.illegal(to));
+            return Err(self.illegal(to, by));
         }
         let stock = match (self.state.keeps_stock() && !to.keeps_stock(), self.parts) {
             (true, Some(parts)) => StockEffect::GiveBackParts(parts),

@@ -3,6 +3,7 @@
 use super::changes::{Actor, Change, IllegalTransition, StockEffect};
 use super::returned::{RETURNS_MAX, RefundReason, Return, ReturnRefusal, ReturnedLine};
 use super::shipment::{Booking, RequestMark, ShipmentStatus, ShippingRefusal, Wish};
+use super::transitions::{TRANSITIONS, Transition};
 use super::{Order, OrderState};
 use crate::event::EventKind;
 use jiff::Timestamp;
@@ -131,7 +132,7 @@ impl Order {
     /// there. `until` is when the shop's time for returns ends.
     ///
     /// # Errors
-    /// When more is to come back than arrived, or too late.
+    /// When nothing arrived, more is to come back than that, or too late.
     pub fn take_back(
         &self,
         lines: &[ReturnedLine],
@@ -141,6 +142,10 @@ impl Order {
         at: Timestamp,
         why: Option<String>,
     ) -> Result<Change, NotFulfilled> {
+        let takes_back = |way: &Transition| way.from == self.state && way.kind == EventKind::Returned;
+        if !TRANSITIONS.iter().any(takes_back) {
+            return Err(self.illegal(OrderState::Returned, by).into());
+        }
         let returning = self.returning(lines)?;
         let back: u64 = self.returned_units().values().map(|units| u64::from(*units)).sum();
         let back = back + lines.iter().map(|line| u64::from(line.quantity)).sum::<u64>();
@@ -157,7 +162,7 @@ impl Order {
             change.order.lines[restock.line].from[restock.source].restocked += restock.quantity;
         }
         // What the shop gave back for other reasons is not given back twice.
-        let worth = returning.worth.amount().min(self.refundable().amount());
+        let worth = returning.worth.amount().min(self.returnable().amount());
         let worth = crate::money::Money::new(worth, self.total.currency()).expect("the lesser of two amounts is one");
         let refund = (!worth.is_zero()).then(|| change.order.add_refund(worth, RefundReason::Return, request));
         let number = u16::try_from(self.returns.len() + 1).expect("an order has few returns");

@@ -30,7 +30,7 @@ impl Order {
     /// When the order is no longer waiting to be paid: no new attempt begins for it.
     pub fn start_payment(&self, at: Timestamp) -> Result<Change, IllegalTransition> {
         if self.state != OrderState::Placed || self.payment.status != PaymentStatus::Pending {
-            return Err(self.illegal(OrderState::Paid));
+            return Err(self.illegal(OrderState::Paid, &PAYMENT_WORKER));
         }
         let mut change = self.noted(EventKind::PaymentStarted, &PAYMENT_WORKER, at, None);
         change.order.payment.status = PaymentStatus::Started { attempt: 1 };
@@ -40,8 +40,11 @@ impl Order {
     /// The order is paid without a provider, since nothing is to be paid.
     ///
     /// # Errors
-    /// When the order is no longer waiting to be paid.
+    /// When the order is no longer waiting to be paid, or something is to be paid.
     pub fn confirm_unpriced(&self, at: Timestamp) -> Result<Change, IllegalTransition> {
+        if self.payment.status != PaymentStatus::None {
+            return Err(self.illegal(OrderState::Paid, &PAYMENT_WORKER));
+        }
         let why = Some("nothing to pay".to_owned());
         self.moved(OrderState::Paid, EventKind::Paid, &PAYMENT_WORKER, at, why)
     }
@@ -90,13 +93,17 @@ impl Order {
         change
     }
 
-    /// Notes that money was captured, as a change of its own.
+    /// Notes that money was captured, as a change of its own. What was captured while the order was called off goes back.
     ///
     /// # Errors
     /// When it is more than is authorised.
     pub fn captured(&self, cause: Cause, amount: Money, at: Timestamp) -> Result<Change, BeyondLedger> {
         let mut change = self.noted(EventKind::PaymentCaptured, &PAYMENT_WORKER, at, None);
         change.enter_capture(cause, amount, at)?;
+        if change.order.ledger.len() > self.ledger.len() && !self.state.keeps_stock() {
+            change.order.add_refund(amount, RefundReason::Cancelled, 0);
+            change.sections.refunds = true;
+        }
         Ok(change)
     }
 
@@ -135,7 +142,24 @@ impl Order {
         if let PaymentStatus::Authorised { attempt, reference } = self.payment.status.clone() {
             change.order.payment.status = PaymentStatus::CaptureFailed { attempt, reference, code };
         }
+        change.sections.refunds |= change.order.refuse_uncovered();
         change
+    }
+
+    /// Gives up refunds of money that never came, and says whether there were any.
+    fn refuse_uncovered(&mut self) -> bool {
+        let sums = self.sums();
+        let mut left = sums.captured.minus(sums.refunded);
+        let mut any = false;
+        for refund in self.refunds.iter_mut().filter(|refund| refund.status == RefundStatus::Requested) {
+            if refund.amount.amount() > left.amount() {
+                refund.status = RefundStatus::Refused { reason: "not_captured".to_owned() };
+                any = true;
+            } else {
+                left = left.minus(refund.amount);
+            }
+        }
+        any
     }
 
     /// The shop gives money back, beyond what returns give back.

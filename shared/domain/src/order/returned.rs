@@ -4,6 +4,7 @@ use super::shares::share;
 use super::shipment::{RequestMark, ShipmentStatus};
 use super::{Order, Source};
 use crate::money::Money;
+use crate::payment::{CapturePolicy, PaymentStatus};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -174,10 +175,30 @@ impl Order {
 
     /// How much may still go back: what was captured, less what went back or is going back.
     pub fn refundable(&self) -> Money {
+        self.sums().captured.minus(self.going_back())
+    }
+
+    /// How much may still go back for units that came back: they may be faster than the capture of what they cost, which
+    /// comes before any refund.
+    pub(super) fn returnable(&self) -> Money {
+        let due = match (&self.payment.status, self.payment.capture) {
+            (PaymentStatus::Authorised { .. }, CapturePolicy::AtOnce) => self.total,
+            (PaymentStatus::Authorised { .. }, CapturePolicy::WhenShipped) => {
+                self.sum(self.shipments.iter().map(|shipment| shipment.amount))
+            }
+            _ => self.sums().captured,
+        };
+        due.minus(self.going_back())
+    }
+
+    /// What went back or is going back.
+    fn going_back(&self) -> Money {
         let pending = self.refunds.iter().filter(|refund| !matches!(refund.status, RefundStatus::Refused { .. }));
-        let zero = Money::zero(self.total.currency());
-        let pending = pending.fold(zero, |sum, refund| sum.plus(refund.amount).unwrap_or(sum));
-        self.sums().captured.minus(pending)
+        self.sum(pending.map(|refund| refund.amount))
+    }
+
+    fn sum(&self, amounts: impl Iterator<Item = Money>) -> Money {
+        amounts.fold(Money::zero(self.total.currency()), |sum, amount| sum.plus(amount).unwrap_or(sum))
     }
 
     /// What the return of these units does: the units that go back to stock and where to, and what they cost.

@@ -1,6 +1,6 @@
 //! Where an order stands, and where it may go from there.
 
-use super::transitions::TRANSITIONS;
+use super::transitions::{Role, TRANSITIONS, Transition};
 use serde::{Deserialize, Serialize};
 
 /// The states of an order (ORD-8).
@@ -76,10 +76,19 @@ impl OrderState {
 
     /// The other states that may follow this one, by [`TRANSITIONS`].
     pub fn next(self) -> Vec<Self> {
+        self.next_where(|_| true)
+    }
+
+    /// The other states that this one may lead an order to from here, by [`TRANSITIONS`].
+    pub fn next_by(self, role: Role) -> Vec<Self> {
+        self.next_where(|way| way.by.contains(&role))
+    }
+
+    fn next_where(self, fits: impl Fn(&Transition) -> bool) -> Vec<Self> {
         let mut next = Vec::new();
-        for transition in TRANSITIONS.iter().filter(|transition| transition.from == self && transition.to != self) {
-            if !next.contains(&transition.to) {
-                next.push(transition.to);
+        for way in TRANSITIONS.iter().filter(|way| way.from == self && way.to != self && fits(way)) {
+            if !next.contains(&way.to) {
+                next.push(way.to);
             }
         }
         next

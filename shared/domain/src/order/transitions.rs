@@ -57,6 +57,7 @@ pub const TRANSITIONS: &[Transition] = &[
     way(Paid, EventKind::Cancelled, Cancelled, BUYER),
     way(Paid, EventKind::PaymentFailed, PaymentFailed, WORKER),
     way(Paid, EventKind::Shipping, Shipping, SHOP),
+    way(Shipping, EventKind::Shipping, Shipping, SHOP),
     way(Shipping, EventKind::Shipped, Shipping, WORKER),
     way(Shipping, EventKind::Shipped, PartiallyShipped, WORKER),
     way(Shipping, EventKind::Shipped, Shipped, WORKER),

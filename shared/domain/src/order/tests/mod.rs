@@ -15,6 +15,13 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use std::collections::HashMap;
 
+mod commands;
+mod life;
+mod model;
+mod obeying;
+mod page;
+mod refusals;
+
 pub(super) const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
 pub(super) fn product(id: &str, price: i64) -> Product {
