@@ -5,11 +5,13 @@ use crate::clock::TestClock;
 use crate::endpoints::stack;
 use crate::engine::Engine;
 use crate::faults::{Way, Wire};
+use crate::mailroom;
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::payment::{AttemptNumber, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
+use holdfast_runtime::routing::Queues;
 use maintenance::{Job, Maintenance, Report, Task};
 use order_worker::{Authorisation, PaymentError, PaymentGateway, Stripe, Worker};
 use outbox_relay::Relay;
@@ -27,6 +29,8 @@ pub struct BackOffice {
     maintenance: Maintenance,
     sqs: aws_sdk_sqs::Client,
     queue_url: String,
+    /// The queue of notifications, which only a [`crate::mailroom::Mailroom`] reads.
+    pub notifications_url: String,
     streams: holdfast_local::engines::aws::JsonService,
     table: String,
     /// Where the relay stands in the stream.
@@ -46,16 +50,19 @@ impl BackOffice {
         let queue = sqs.create_queue().queue_name(name).attributes(QueueAttributeName::VisibilityTimeout, "30");
         let queue_url = queue.send().await.expect("the queue is made").queue_url.expect("a queue has a URL");
         let publisher = Publisher::new(aws.sqs(), queue_url.clone());
+        let (notifications, notifications_url) = mailroom::queue(engine).await;
+        let queues = Queues { orders: publisher.clone(), notifications };
         let store = engine.store();
         let stripe = Stripe::new(&stack.payment_url, "sk_test_local").expect("TLS is set up");
         let payments = Arc::new(FaultyPayments { stripe, wire: Arc::clone(&engine.wire) });
         let clock = clock.clock();
         Self {
-            relay: Relay { store: store.clone(), publisher: publisher.clone(), clock: clock.clone() },
-            worker: Worker { store: store.clone(), publisher: publisher.clone(), payments, clock: clock.clone() },
-            maintenance: Maintenance { store, publisher, clock },
+            relay: Relay { store: store.clone(), queues: queues.clone(), clock: clock.clone() },
+            worker: Worker { store: store.clone(), publisher, payments, clock: clock.clone() },
+            maintenance: Maintenance { store, queues, clock },
             sqs,
             queue_url,
+            notifications_url,
             streams: engine.streams(),
             table: engine.table.clone(),
             position: Mutex::default(),

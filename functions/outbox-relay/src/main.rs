@@ -1,6 +1,6 @@
 //! The `outbox-relay` function: wiring only.
 
-use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, telemetry};
+use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, routing::Queues, telemetry};
 use holdfast_store::Store;
 use lambda_runtime::{LambdaEvent, service_fn};
 use outbox_relay::Relay;
@@ -10,8 +10,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::start();
     let aws = Aws::from_environment()?;
     let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
-    let publisher = Publisher::new(aws.sqs(), config::text("EVENTS_QUEUE_URL")?);
-    let relay = Relay { store, publisher, clock: Clock::system() };
+    let queues = Queues {
+        orders: Publisher::new(aws.sqs(), config::text("EVENTS_QUEUE_URL")?),
+        notifications: Publisher::new(aws.sqs(), config::text("NOTIFICATIONS_QUEUE_URL")?),
+    };
+    let relay = Relay { store, queues, clock: Clock::system() };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         Ok::<_, lambda_runtime::Error>(relay.handle(event.payload).await)
     }))

@@ -5,4 +5,6 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod message;
+pub mod names;
+pub mod routing;
 pub mod telemetry;

@@ -255,6 +255,10 @@ impl Store {
                 expression += ", address = :address";
                 values.push((":address", value(address)));
             }
+            if let Some(contact) = &order.contact {
+                expression += ", contact_email = :contact";
+                values.push((":contact", value(contact)));
+            }
         }
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let names = names.into_iter().map(|(name, attribute)| (name.to_owned(), attribute.to_owned())).collect();

@@ -32,7 +32,11 @@ fn request(key: &str) -> PlaceOrder {
             shown_price: None,
         }],
         coupon: None,
-        purpose: Purpose::Order { address, method: PaymentMethod::parse("pm_card_visa".to_owned()).unwrap() },
+        purpose: Purpose::Order {
+            address,
+            method: PaymentMethod::parse("pm_card_visa".to_owned()).unwrap(),
+            contact: None,
+        },
     }
 }
 

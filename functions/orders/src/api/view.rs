@@ -2,6 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::address::Address;
+use holdfast_domain::contact::Email;
 use holdfast_domain::event::EventKind;
 use holdfast_domain::ids::{CouponCode, CustomerId, OrderId, ProductId, WarehouseId};
 use holdfast_domain::money::Money;
@@ -43,6 +44,10 @@ pub struct OrderView {
     /// Where it goes.
     #[schema(value_type = AddressSchema)]
     shipping_address: Option<Address>,
+    /// Where mails about it go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    contact_email: Option<Email>,
     /// How it is paid.
     payment: PaymentView,
     /// When it was placed.
@@ -54,7 +59,7 @@ pub struct OrderView {
 }
 
 /// The names of the members of [`OrderView`], for the `fields` parameter of lists.
-pub const FIELDS: [&str; 13] = [
+pub const FIELDS: [&str; 14] = [
     "order_id",
     "state",
     "version",
@@ -64,6 +69,7 @@ pub const FIELDS: [&str; 13] = [
     "discount",
     "rates",
     "shipping_address",
+    "contact_email",
     "payment",
     "placed_at",
     "expires_at",
@@ -179,6 +185,7 @@ impl From<&Order> for OrderView {
                 .map(|discount| DiscountView { coupon: discount.coupon.clone(), amount: discount.amount.amount() }),
             rates: order.rates.iter().map(RateView::from).collect(),
             shipping_address: order.address.clone(),
+            contact_email: order.contact.clone(),
             payment: payment(order),
             placed_at: order.placed_at,
             expires_at: order.expires_at,

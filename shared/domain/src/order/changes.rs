@@ -3,6 +3,7 @@
 
 use super::{HistoryEntry, Order, OrderState, Parts};
 use crate::address::Address;
+use crate::contact::Email;
 use crate::event::EventKind;
 use crate::ids::CustomerId;
 use crate::payment::{AttemptNumber, PaymentMethod, PaymentOutcome, PaymentReference, PaymentStatus};
@@ -104,6 +105,7 @@ impl Order {
         &self,
         by: &Actor,
         address: Address,
+        contact: Option<Email>,
         method: PaymentMethod,
         at: Timestamp,
         expires_in: SignedDuration,
@@ -113,6 +115,7 @@ impl Order {
         }
         let mut change = self.becoming_order(by, at, expires_in)?;
         change.order.address = Some(address);
+        change.order.contact = contact;
         change.order.payment.method = Some(method);
         Ok(change)
     }

@@ -19,6 +19,7 @@ pub use refusal::{PriceChange, Refusal};
 pub use state::OrderState;
 
 use crate::address::Address;
+use crate::contact::Email;
 use crate::event::EventKind;
 use crate::ids::{CouponCode, CustomerId, Fingerprint, OrderId, TenantId};
 use crate::money::Money;
@@ -63,6 +64,8 @@ pub struct Order {
     pub total: Money,
     /// Where it goes; not known while it is a reservation.
     pub address: Option<Address>,
+    /// Where its customer wants to hear of it, if anywhere.
+    pub contact: Option<Email>,
     /// How it is paid.
     pub payment: Payment,
     /// Where it stands.

@@ -3,6 +3,7 @@
 use super::parts::dealt;
 use super::{HistoryEntry, Line, Order, OrderState, Part, Parts, Priced, PricedLine, Quantity, Source};
 use crate::address::Address;
+use crate::contact::Email;
 use crate::event::EventKind;
 use crate::ids::{CouponCode, CustomerId, Fingerprint, OrderId, ProductId, TenantId};
 use crate::money::Currency;
@@ -53,6 +54,8 @@ pub enum Purpose {
         address: Address,
         /// How it is paid.
         method: PaymentMethod,
+        /// Where its customer wants to hear of it, if anywhere.
+        contact: Option<Email>,
     },
     /// A reservation.
     Reservation {
@@ -139,9 +142,11 @@ impl PlaceOrder {
         expires_in: SignedDuration,
     ) -> Order {
         let status = if priced.total.is_zero() { PaymentStatus::None } else { PaymentStatus::Pending };
-        let (address, method) = match &self.purpose {
-            Purpose::Order { address, method } => (Some(address.clone()), Some(method.clone())),
-            Purpose::Reservation { .. } => (None, None),
+        let (address, method, contact) = match &self.purpose {
+            Purpose::Order { address, method, contact } => {
+                (Some(address.clone()), Some(method.clone()), contact.clone())
+            }
+            Purpose::Reservation { .. } => (None, None, None),
         };
         Order {
             id: self.order_id,
@@ -155,6 +160,7 @@ impl PlaceOrder {
             claims: Vec::new(),
             total: priced.total,
             address,
+            contact,
             payment: Payment { method, status },
             state,
             version: 1,

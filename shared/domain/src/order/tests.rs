@@ -45,7 +45,7 @@ fn request(lines: &[(&str, i64, Option<i64>)]) -> PlaceOrder {
         currency: Some(Currency::parse("EUR").unwrap()),
         lines: lines.iter().map(line).collect(),
         coupon: None,
-        purpose: Purpose::Order { address: address(), method: method() },
+        purpose: Purpose::Order { address: address(), method: method(), contact: None },
     }
 }
 
@@ -220,7 +220,7 @@ fn done(order: &Order, deed: &Deed) -> Option<Change> {
         Deed::Expire => order.expire(AT).ok(),
         Deed::Start => order.start_payment(AT).ok(),
         Deed::ConfirmUnpriced => order.confirm_unpriced(AT).ok().filter(|_| order.total.is_zero()),
-        Deed::Confirm => order.confirm(&Actor::Worker("test"), address(), method(), AT, MINUTES).ok(),
+        Deed::Confirm => order.confirm(&Actor::Worker("test"), address(), None, method(), AT, MINUTES).ok(),
         Deed::Release => order.release(&Actor::Worker("test"), AT).ok(),
         Deed::Complete => order.complete(&Actor::Worker("test"), AT, MINUTES).ok(),
         Deed::Abort => order.abort(&Actor::Worker("test"), AT, None).ok(),
