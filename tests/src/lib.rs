@@ -2,9 +2,12 @@
 
 pub mod back_office;
 pub mod clock;
+pub mod clocked_queue;
 pub mod endpoints;
 pub mod engine;
 pub mod faults;
 pub mod interleave;
+pub mod mailroom;
+pub mod receiver;
 pub mod requests;
 pub mod shop;

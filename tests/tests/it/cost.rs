@@ -32,11 +32,8 @@ fn request(key: &str) -> PlaceOrder {
             shown_price: None,
         }],
         coupon: None,
-        purpose: Purpose::Order {
-            address,
-            method: PaymentMethod::parse("pm_card_visa".to_owned()).unwrap(),
-            contact: None,
-        },
+        contact: None,
+        purpose: Purpose::Order { address, method: PaymentMethod::parse("pm_card_visa".to_owned()).unwrap() },
     }
 }
 

@@ -123,7 +123,8 @@ fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrd
         currency: Some(currency),
         lines,
         coupon,
-        purpose: Purpose::Order { address, method, contact },
+        contact,
+        purpose: Purpose::Order { address, method },
     });
     problems.finish(request)
 }

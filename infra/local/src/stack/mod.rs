@@ -274,6 +274,8 @@ fn local_values(options: &StackOptions, sqs_url: &str, payment_url: &str) -> Loc
     let mut parameters = BTreeMap::from([
         ("StripeApiUrl".to_owned(), payment_url.to_owned()),
         ("StripeSecretKey".to_owned(), payment::SECRET_KEY.to_owned()),
+        // Receivers of webhooks are on this machine, too.
+        ("WebhookLoopback".to_owned(), "allowed".to_owned()),
     ]);
     if let Some(seconds) = options.order_expiry_seconds {
         parameters.insert("OrderExpirySeconds".to_owned(), seconds.to_string());
@@ -294,6 +296,8 @@ fn aws_environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
         ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY),
         ("AWS_ENDPOINT_URL_DYNAMODB", &endpoints.dynamodb_url),
         ("AWS_ENDPOINT_URL_SQS", &endpoints.sqs_url),
+        // The same engine plays both.
+        ("AWS_ENDPOINT_URL_SESV2", &endpoints.sqs_url),
         ("REDIS_URL", &endpoints.redis_url),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

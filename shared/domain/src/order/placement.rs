@@ -41,6 +41,8 @@ pub struct PlaceOrder {
     pub lines: Vec<RequestedLine>,
     /// The coupon to redeem.
     pub coupon: Option<CouponCode>,
+    /// Where its customer wants to hear of it, if anywhere; a reservation is not told of.
+    pub contact: Option<Email>,
     /// What is to come of it.
     pub purpose: Purpose,
 }
@@ -54,8 +56,6 @@ pub enum Purpose {
         address: Address,
         /// How it is paid.
         method: PaymentMethod,
-        /// Where its customer wants to hear of it, if anywhere.
-        contact: Option<Email>,
     },
     /// A reservation.
     Reservation {
@@ -142,11 +142,9 @@ impl PlaceOrder {
         expires_in: SignedDuration,
     ) -> Order {
         let status = if priced.total.is_zero() { PaymentStatus::None } else { PaymentStatus::Pending };
-        let (address, method, contact) = match &self.purpose {
-            Purpose::Order { address, method, contact } => {
-                (Some(address.clone()), Some(method.clone()), contact.clone())
-            }
-            Purpose::Reservation { .. } => (None, None, None),
+        let (address, method) = match &self.purpose {
+            Purpose::Order { address, method } => (Some(address.clone()), Some(method.clone())),
+            Purpose::Reservation { .. } => (None, None),
         };
         Order {
             id: self.order_id,
@@ -160,7 +158,7 @@ impl PlaceOrder {
             claims: Vec::new(),
             total: priced.total,
             address,
-            contact,
+            contact: self.contact.clone(),
             payment: Payment { method, status },
             state,
             version: 1,

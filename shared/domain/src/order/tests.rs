@@ -45,7 +45,8 @@ fn request(lines: &[(&str, i64, Option<i64>)]) -> PlaceOrder {
         currency: Some(Currency::parse("EUR").unwrap()),
         lines: lines.iter().map(line).collect(),
         coupon: None,
-        purpose: Purpose::Order { address: address(), method: method(), contact: None },
+        contact: None,
+        purpose: Purpose::Order { address: address(), method: method() },
     }
 }
 
