@@ -36,6 +36,8 @@ pub struct Letter {
     pub body: String,
     /// When it can be received, in milliseconds since the epoch.
     pub visible_at: i64,
+    /// How often it was received.
+    pub received: u32,
 }
 
 impl ClockedQueue {
@@ -66,7 +68,7 @@ impl ClockedQueue {
         messages.retain(|letter| {
             let take = letter.visible_at <= now && taken.len() < 10;
             if take {
-                taken.push(letter.clone());
+                taken.push(Letter { received: letter.received + 1, ..letter.clone() });
             }
             !take
         });
@@ -107,7 +109,8 @@ impl Shared {
     fn accept(&self, body: &str, delay_seconds: i64) -> String {
         assert!((0..=900).contains(&delay_seconds), "SQS delays 15 minutes at most, not {delay_seconds} s");
         let id = format!("m-{}", self.sent.fetch_add(1, Ordering::SeqCst));
-        let letter = Letter { id: id.clone(), body: body.to_owned(), visible_at: self.now() + 1_000 * delay_seconds };
+        let visible_at = self.now() + 1_000 * delay_seconds;
+        let letter = Letter { id: id.clone(), body: body.to_owned(), visible_at, received: 0 };
         self.messages.lock().expect("no test panics while it holds this").push(letter);
         id
     }

@@ -142,7 +142,8 @@ impl Mailroom {
         if letters.is_empty() {
             return None;
         }
-        let records: Vec<_> = letters.iter().map(|letter| record(&letter.id, &letter.body)).collect();
+        let records: Vec<_> =
+            letters.iter().map(|letter| received(&letter.id, &letter.body, letter.received)).collect();
         let failed = self.handle(&records).await;
         let count = letters.len() - failed.len();
         letters
@@ -188,10 +189,15 @@ impl Mailroom {
     }
 }
 
-/// A message as Lambda brings it.
+/// A message as Lambda brings it for the first time.
 pub fn record(id: &str, body: &str) -> Value {
+    received(id, body, 1)
+}
+
+fn received(id: &str, body: &str, count: u32) -> Value {
     json!({
-        "messageId": id, "receiptHandle": id, "body": body, "attributes": {"ApproximateReceiveCount": "1"},
+        "messageId": id, "receiptHandle": id, "body": body,
+        "attributes": {"ApproximateReceiveCount": count.to_string()},
         "messageAttributes": {}, "eventSource": "aws:sqs",
     })
 }

@@ -110,7 +110,8 @@ impl Notifications {
         let letter = read(message.body.as_deref().unwrap_or_default());
         let done = match &letter {
             Ok(letter) => {
-                let worked = tokio::time::timeout(MESSAGE_TIMEOUT, self.work(letter, batch)).await;
+                let worked =
+                    tokio::time::timeout(MESSAGE_TIMEOUT, self.work(letter, received(message) > 1, batch)).await;
                 worked.unwrap_or(Err(WorkError::TimedOut))
             }
             Err(poison) => Err(WorkError::Poison(poison.clone())),
@@ -138,12 +139,12 @@ impl Notifications {
         done
     }
 
-    async fn work(&self, letter: &Letter, batch: &Batch) -> Result<(), WorkError> {
+    async fn work(&self, letter: &Letter, again: bool, batch: &Batch) -> Result<(), WorkError> {
         match letter {
             Letter::Event(event, kind) => {
                 let trace = child(&event.trace());
                 // Neither waits for the other, and neither keeps the other from being done.
-                let told = self.fan_out(event, *kind, &trace, batch);
+                let told = self.fan_out((event, *kind), again, &trace, batch);
                 let (told, mailed) = future::join(told, self.mail(event, *kind)).await;
                 told.and(mailed)
             }
@@ -181,9 +182,14 @@ fn read(body: &str) -> Result<Letter, String> {
 
 /// How long a failed message waits: poison goes on to the dead letters at once, the rest waits 5 s, 25 s, 125 s, 625 s.
 fn pause_seconds(message: &SqsMessage, poison: bool) -> i32 {
-    let received = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     match poison {
         true => 0,
-        false => 5_i32.pow(received.unwrap_or(1).clamp(1, 4)),
+        false => 5_i32.pow(received(message).clamp(1, 4)),
     }
+}
+
+/// How often a message was delivered, this time included.
+fn received(message: &SqsMessage) -> u32 {
+    let count = message.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }

@@ -35,22 +35,41 @@ impl Batch {
 
 impl Notifications {
     /// Tells every endpoint that wants to hear of an event. The message is done when each delivery is recorded, and those that
-    /// failed have their timers.
+    /// failed have their timers. One that comes `again` may have begun deliveries to endpoints that want nothing any more.
     pub(crate) async fn fan_out(
         &self,
-        event: &CloudEvent,
-        kind: EventType,
+        (event, kind): (&CloudEvent, EventType),
+        again: bool,
         trace: &Trace,
         batch: &Batch,
     ) -> Result<(), WorkError> {
         let endpoints = self.store.endpoints_of(&event.data.tenant).await?;
-        let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(kind));
-        let told = wanting.map(|endpoint| async move {
+        let told = endpoints.iter().map(|endpoint| async move {
             let first = self.first(endpoint, event, kind);
-            self.begin(endpoint, first, trace, batch).await
+            match endpoint.wants(kind) {
+                true => self.begin(endpoint, first, trace, batch).await,
+                false if again => self.finish(endpoint, &first, trace, batch).await,
+                false => Ok(()),
+            }
         });
         // All of them, whatever becomes of one.
         join_all(told).await.into_iter().collect()
+    }
+
+    /// Sees to a delivery that was begun before its endpoint wanted to hear no more of such events, if it was.
+    async fn finish(
+        &self,
+        endpoint: &Endpoint,
+        first: &Delivery,
+        trace: &Trace,
+        batch: &Batch,
+    ) -> Result<(), WorkError> {
+        let begun = self.store.delivery_read(&first.tenant, &first.endpoint, &first.message).await?;
+        match begun {
+            None => Ok(()),
+            Some(begun) if endpoint.is_enabled() => self.go_on(endpoint, begun, trace, batch).await,
+            Some(begun) => self.give_up(&begun).await,
+        }
     }
 
     fn first(&self, endpoint: &Endpoint, event: &CloudEvent, kind: EventType) -> Delivery {

@@ -3,10 +3,15 @@
 //! Every partition key but the outbox's begins with the tenant, so that no key of one tenant can equal one of another:
 //! ids hold no `#` (see `holdfast_domain::ids`).
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use holdfast_domain::ids::{
-    CouponCode, CustomerId, EndpointId, IdempotencyKey, MessageId, OrderId, ProductId, TenantId, WarehouseId,
+mod told;
+
+pub use told::{
+    DELIVERY_PREFIX, ENDPOINT_PREFIX, deliveries, delivery, endpoint, endpoint_count, endpoints, mail, mail_settings,
+    parse_delivery_sk,
 };
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use holdfast_domain::ids::{CouponCode, CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
 use holdfast_domain::money::Currency;
 use holdfast_domain::pool::{AllowanceOf, PoolId, StripeId};
 use holdfast_domain::routing::Queue;
@@ -285,52 +290,6 @@ pub fn rate(tenant: &TenantId, from: Currency, to: Currency) -> Key {
 /// A tenant's policy of allocation.
 pub fn allocation(tenant: &TenantId) -> Key {
     Key::new(format!("{tenant}#config"), "allocation")
-}
-
-/// How a tenant's mails are sent.
-pub fn mail_settings(tenant: &TenantId) -> Key {
-    Key::new(format!("{tenant}#config"), "mail")
-}
-
-/// What became of the mail about an event of an order.
-pub fn mail(tenant: &TenantId, order: OrderId, version: u64) -> Key {
-    Key::new(format!("{tenant}#mail#{order}"), format!("mail#{order}/{version}"))
-}
-
-/// The prefix of the sort keys of endpoints.
-pub const ENDPOINT_PREFIX: &str = "endpoint#";
-
-/// The partition of a tenant's endpoints of webhooks.
-pub fn endpoints(tenant: &TenantId) -> String {
-    format!("{tenant}#webhooks")
-}
-
-/// An endpoint of webhooks.
-pub fn endpoint(tenant: &TenantId, id: &EndpointId) -> Key {
-    Key::new(endpoints(tenant), format!("{ENDPOINT_PREFIX}{id}"))
-}
-
-/// How many endpoints a tenant has.
-pub fn endpoint_count(tenant: &TenantId) -> Key {
-    Key::new(endpoints(tenant), "count")
-}
-
-/// The prefix of the sort keys of deliveries.
-pub const DELIVERY_PREFIX: &str = "delivery#";
-
-/// The delivery of a message to an endpoint. Messages begin with their instant, so that deliveries sort by time.
-pub fn delivery(tenant: &TenantId, endpoint: &EndpointId, message: &MessageId) -> Key {
-    Key::new(deliveries(tenant, endpoint), format!("{DELIVERY_PREFIX}{message}"))
-}
-
-/// The partition of an endpoint's deliveries.
-pub fn deliveries(tenant: &TenantId, endpoint: &EndpointId) -> String {
-    format!("{tenant}#webhook#{endpoint}")
-}
-
-/// The message in the sort key of a delivery.
-pub fn parse_delivery_sk(sk: &str) -> Option<MessageId> {
-    MessageId::parse(sk.strip_prefix(DELIVERY_PREFIX)?).ok()
 }
 
 #[cfg(test)]

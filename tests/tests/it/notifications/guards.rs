@@ -60,7 +60,8 @@ async fn note_1_a_delivery_whose_sender_stopped_is_taken_up_by_another() {
     let (id, _) = room.endpoint("k", &receiver.url, &[]).await;
     let body = placed(&shop, &room).await;
     // The delivery is begun, its answer is lost, and the function stops: the message comes again.
-    shop.engine.wire.count(Some((1, Way::After)));
+    // Endpoints and settings of mails are read before.
+    shop.engine.wire.count(Some((2, Way::After)));
     assert_eq!(room.handle(&[record("a", &body)]).await, ["a"]);
     assert!(shop.engine.wire.counted().1);
     assert_eq!(room.deliveries(&id).await[0]["state"], "pending");
@@ -70,6 +71,23 @@ async fn note_1_a_delivery_whose_sender_stopped_is_taken_up_by_another() {
     room.drain().await;
     assert_eq!(receiver.received().len(), 1);
     assert_eq!(room.deliveries(&id).await[0]["state"], "delivered");
+}
+
+/// The endpoint is disabled between the first delivery of a message, which begun and stopped, and the second.
+#[tokio::test]
+async fn note_1_a_delivery_whose_endpoint_was_disabled_meanwhile_does_not_stay_open() {
+    let (shop, room) = open().await;
+    let receiver = Receiver::open(Habit::Answer(200)).await;
+    let (id, _) = room.endpoint("k", &receiver.url, &[]).await;
+    place(&shop, "o-1").await;
+    while room.relay().await {}
+    shop.engine.wire.count(Some((2, Way::After)));
+    assert_eq!(room.notify().await, Some(0));
+    shop.engine.wire.counted();
+    assert_eq!(room.ask(Request::patch(&path(&id), &json!({"enabled": false}))).await.status, 200);
+    room.drain().await;
+    assert_eq!(room.deliveries(&id).await[0]["state"], "failed");
+    assert!(receiver.received().is_empty() && room.queue.waiting().is_empty());
 }
 
 /// Whatever call fails while a message is sent: it arrives, the log says so, and nothing waits.
