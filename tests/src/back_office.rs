@@ -5,6 +5,7 @@ use crate::clock::TestClock;
 use crate::endpoints::stack;
 use crate::engine::Engine;
 use crate::faults::{Way, Wire};
+use crate::mailroom;
 use crate::requests::Who;
 use async_trait::async_trait;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
@@ -13,6 +14,7 @@ use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::order::Booking;
 use holdfast_domain::payment::{Capture, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
+use holdfast_runtime::routing::Queues;
 use maintenance::{Job, Maintenance, Report, Task};
 use order_worker::{
     Authorisation, BookShipment, CaptureOutcome, Carrier, CarrierError, HttpCarrier, PaymentError, PaymentGateway,
@@ -33,6 +35,8 @@ pub struct BackOffice {
     maintenance: Maintenance,
     sqs: aws_sdk_sqs::Client,
     queue_url: String,
+    /// The queue of notifications, which only a [`crate::mailroom::Mailroom`] reads.
+    pub notifications_url: String,
     streams: holdfast_local::engines::aws::JsonService,
     table: String,
     /// Where the relay stands in the stream.
@@ -52,6 +56,8 @@ impl BackOffice {
         let queue = sqs.create_queue().queue_name(name).attributes(QueueAttributeName::VisibilityTimeout, "30");
         let queue_url = queue.send().await.expect("the queue is made").queue_url.expect("a queue has a URL");
         let publisher = Publisher::new(aws.sqs(), queue_url.clone());
+        let (notifications, notifications_url) = mailroom::queue(engine).await;
+        let queues = Queues { orders: publisher.clone(), notifications };
         let store = engine.store();
         let stripe = Stripe::new(&stack.payment_url, "sk_test_local").expect("TLS is set up");
         let payments = Arc::new(FaultyPayments { stripe, wire: Arc::clone(&engine.wire) });
@@ -60,17 +66,17 @@ impl BackOffice {
         let carrier = Arc::new(FaultyCarrier { carrier, wire: Arc::clone(&engine.wire) });
         let clock = clock.clock();
         Self {
-            relay: Relay { store: store.clone(), publisher: publisher.clone(), clock: clock.clone() },
-            worker: Worker {
+            relay: Relay {
                 store: store.clone(),
-                publisher: publisher.clone(),
-                payments,
-                carrier,
+                queues: queues.clone(),
                 clock: clock.clone(),
+                recovery_after: jiff::SignedDuration::from_hours(1),
             },
-            maintenance: Maintenance { store, publisher, clock },
+            worker: Worker { store: store.clone(), publisher, payments, carrier, clock: clock.clone() },
+            maintenance: Maintenance { store, queues, clock },
             sqs,
             queue_url,
+            notifications_url,
             streams: engine.streams(),
             table: engine.table.clone(),
             position: Mutex::default(),
@@ -191,10 +197,7 @@ impl BackOffice {
         let answer = reqwest::Client::new().get(url).send().await.expect("the carrier answers");
         let booked: Value = answer.json().await.expect("the carrier speaks JSON");
         let shipments = booked["shipments"].as_array().cloned().unwrap_or_default();
-        shipments
-            .iter()
-            .filter(|shipment| shipment["booked"]["order"] == order_id)
-            .count()
+        shipments.iter().filter(|shipment| shipment["booked"]["order"] == order_id).count()
     }
 
     /// Delivers messages at the same time, each to an environment of its own; which of them are done.

@@ -2,10 +2,13 @@
 
 pub mod back_office;
 pub mod clock;
+pub mod clocked_queue;
 pub mod endpoints;
 pub mod engine;
 pub mod faults;
 pub mod interleave;
+pub mod mailroom;
 pub mod provider;
+pub mod receiver;
 pub mod requests;
 pub mod shop;

@@ -89,6 +89,11 @@ impl Request {
         Self { method: "PUT", body: body.to_string(), ..Self::get(path) }
     }
 
+    /// A PATCH.
+    pub fn patch(path: &str, body: &Value) -> Self {
+        Self { method: "PATCH", body: body.to_string(), ..Self::get(path) }
+    }
+
     /// A DELETE.
     pub fn delete(path: &str) -> Self {
         Self { method: "DELETE", ..Self::get(path) }

@@ -81,7 +81,7 @@ impl Maintenance {
         }
         report.unreadable += page.unreadable.len();
         let messages: Vec<_> = page.orders.iter().filter_map(|stored| timer(stored, late)).collect();
-        let failed = self.publisher.publish(&messages).await;
+        let failed = self.queues.orders.publish(&messages).await;
         report.seen += page.orders.len();
         report.published += messages.len() - failed.len();
         report.waiting += failed.len();

@@ -9,7 +9,7 @@ mod reconcile;
 pub use reconcile::{Drift, Reconciled};
 
 use holdfast_runtime::clock::Clock;
-use holdfast_runtime::message::Publisher;
+use holdfast_runtime::routing::Queues;
 use holdfast_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ pub struct Maintenance {
     /// Outbox and orders.
     pub store: Store,
     /// Where events go.
-    pub publisher: Publisher,
+    pub queues: Queues,
     /// Tells what is due.
     pub clock: Clock,
 }

@@ -3,7 +3,8 @@
 use crate::{Job, Maintenance, Report};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use holdfast_runtime::message::Message;
-use holdfast_store::{StoreError, keys::OUTBOX_SHARDS};
+use holdfast_runtime::routing::Routed;
+use holdfast_store::{OutboxEntry, StoreError, keys::OUTBOX_SHARDS};
 use std::collections::HashMap;
 
 /// How many shards are swept at the same time.
@@ -33,8 +34,9 @@ impl Maintenance {
             true => Message::when_due(event.clone(), now),
             false => Message::now(event.clone()),
         };
-        let messages: Vec<_> = entries.iter().map(|entry| message(&entry.event)).collect();
-        let failed = self.publisher.publish(&messages).await;
+        let routed = |entry: &OutboxEntry| Routed { queue: entry.queue, message: message(&entry.event) };
+        let messages: Vec<_> = entries.iter().map(routed).collect();
+        let failed = self.queues.publish(&messages).await;
         let failed: HashMap<_, _> = failed.into_iter().map(|failed| (failed.index, failed.error)).collect();
         for (index, entry) in entries.iter().enumerate() {
             report.seen += 1;
@@ -51,6 +53,7 @@ impl Maintenance {
                             correlation_id = entry.event.correlationid,
                             tenant = entry.event.data.tenant.as_str(),
                             order_id = %entry.event.data.order_id,
+                            queue = ?entry.queue,
                             error,
                             "event_dead"
                         );

@@ -9,9 +9,11 @@ use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventR
 use futures_util::{StreamExt, stream};
 use holdfast_domain::event::{CloudEvent, EventKind, OrderNotice};
 use holdfast_runtime::clock::Clock;
-use holdfast_runtime::message::{Message, Publisher, Unpublished};
+use holdfast_runtime::message::{Message, Unpublished};
+use holdfast_runtime::routing::{Queues, Routed};
 use holdfast_runtime::telemetry::chain;
 use holdfast_store::{OrderChange, OutboxEntry, Store, StoreError};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
 /// How many events are kept at the same time when the queue takes none.
@@ -22,9 +24,11 @@ pub struct Relay {
     /// Where events that were not taken are kept.
     pub store: Store,
     /// Where events go.
-    pub publisher: Publisher,
+    pub queues: Queues,
     /// Tells how long timers are still to run.
     pub clock: Clock,
+    /// How long somebody has to come back to an order that expired or could not be paid, before that is an event.
+    pub recovery_after: SignedDuration,
 }
 
 impl Relay {
@@ -48,8 +52,8 @@ impl Relay {
                 }
             }
         }
-        let unpublished = stream::iter(self.publisher.publish(&messages).await).map(|Unpublished { index, error }| {
-            let kept = self.keep(&messages[index].event, error);
+        let unpublished = stream::iter(self.queues.publish(&messages).await).map(|Unpublished { index, error }| {
+            let kept = self.keep(&messages[index], error);
             async move { (index, kept.await) }
         });
         let unpublished: Vec<_> = unpublished.buffer_unordered(KEPT_AT_ONCE).collect().await;
@@ -61,8 +65,9 @@ impl Relay {
         response
     }
 
-    /// The messages of a record: its event, and for a hold that begins the timer that ends it.
-    fn messages(&self, record: &EventRecord) -> Result<Vec<Message>, StoreError> {
+    /// The messages of a record: its event for each queue that takes it, and for a hold
+    /// that begins or something left behind the timer that goes with it.
+    fn messages(&self, record: &EventRecord) -> Result<Vec<Routed>, StoreError> {
         if record.event_name == "REMOVE" {
             return Ok(Vec::new());
         }
@@ -75,17 +80,22 @@ impl Relay {
             due_at: change.expires_at.as_millisecond(),
         };
         let event = CloudEvent::of_change(&change.kind, change.at, &change.trace, notice.clone());
-        let mut messages = vec![Message::now(event)];
+        let mut messages: Vec<_> = Routed::change(&Message::now(event)).collect();
         if EventKind::named(&change.kind).is_some_and(EventKind::begins_hold) {
             let timer = CloudEvent::expiry_timer(change.at, &change.trace, notice);
-            messages.push(Message::when_due(timer, self.clock.now()));
+            messages.push(Routed::timer(Message::when_due(timer, self.clock.now())));
+        } else if EventKind::named(&change.kind).is_some_and(EventKind::may_be_abandoned) {
+            let due_at = change.at.saturating_add(self.recovery_after).unwrap_or(Timestamp::MAX).as_millisecond();
+            let timer = CloudEvent::recovery_timer(change.at, &change.trace, OrderNotice { due_at, ..notice });
+            messages.push(Routed::timer(Message::when_due(timer, self.clock.now())));
         }
         Ok(messages)
     }
 
     /// Keeps an event that was not published; true if that succeeded.
-    async fn keep(&self, event: &CloudEvent, error: String) -> bool {
-        let entry = OutboxEntry::new(event.clone(), error, self.clock.now());
+    async fn keep(&self, unpublished: &Routed, error: String) -> bool {
+        let (event, queue) = (&unpublished.message.event, unpublished.queue);
+        let entry = OutboxEntry::new(event.clone(), queue, error, self.clock.now());
         let kept = self.store.outbox_keep(&entry).await;
         tracing::warn!(
             event_id = event.id,
@@ -93,6 +103,7 @@ impl Relay {
             traceparent = event.traceparent,
             tenant = event.data.tenant.as_str(),
             order_id = %event.data.order_id,
+            queue = ?queue,
             error = entry.error,
             "event_not_published"
         );

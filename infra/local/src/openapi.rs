@@ -35,6 +35,7 @@ pub fn document() -> anyhow::Result<String> {
         inventory::Description::openapi(),
         catalog::Description::openapi(),
         payment_webhooks::Description::openapi(),
+        webhooks::Description::openapi(),
     ] {
         document.merge(described);
     }

@@ -1,6 +1,7 @@
 //! Ids, each its own type, checked where they enter.
 
 use crate::invalid::Invalid;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -91,6 +92,36 @@ text_id!(
     /// (IETF draft-ietf-httpapi-idempotency-key-header; the length is Stripe's).
     IdempotencyKey, "Idempotency-Key", 255, |b| b.is_ascii_graphic(), "printable ASCII without spaces"
 );
+
+text_id!(
+    /// An endpoint of a tenant that webhooks are sent to.
+    EndpointId, "endpoint_id", 64, |b| b.is_ascii_alphanumeric() || b == b'_', "letters, digits and _"
+);
+text_id!(
+    /// A message to endpoints: the `webhook-id` of Standard Webhooks, which is the same for every attempt. It begins with
+    /// the instant of its event, so that messages sort by time, and has no full stop, which ends it in what is signed.
+    MessageId, "event_id", 100, |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_', "letters, digits, - and _"
+);
+
+impl EndpointId {
+    /// The id of the endpoint that a tenant makes under this key, so that a retry arrives at the same item.
+    pub fn derive(tenant: &TenantId, key: &IdempotencyKey) -> Self {
+        Self(format!("ep_{}", OrderId::of_parts(tenant, &[tenant.as_str(), key.as_str(), "endpoint"]).0.simple()))
+    }
+}
+
+impl MessageId {
+    /// The id of the message about a version of an order that was written at an instant: the same for every delivery of
+    /// the event.
+    pub fn of_change(at: Timestamp, order: OrderId, version: u64) -> Self {
+        Self(format!("msg_{:013}_{order}_{version}", at.as_millisecond().max(0)))
+    }
+
+    /// The id of a message that is sent to try an endpoint; `random` tells it from others of the same millisecond.
+    pub fn of_test(at: Timestamp, random: u64) -> Self {
+        Self(format!("msg_{:013}_test_{random:016x}", at.as_millisecond().max(0)))
+    }
+}
 
 impl TenantId {
     fn tag(&self) -> [u8; 2] {

@@ -4,13 +4,17 @@
 //! that come back. Parsing happens once, at the edge; after that the types carry what was checked.
 
 pub mod address;
+pub mod contact;
 pub mod event;
 pub mod ids;
 pub mod invalid;
+pub mod mail;
 pub mod money;
 pub mod order;
 pub mod payment;
 pub mod pool;
 pub mod product;
+pub mod routing;
 pub mod terms;
 pub mod text;
+pub mod webhook;

@@ -74,6 +74,12 @@ impl Aws {
         Self { config: config.build(), endpoints }
     }
 
+    /// What a client of a service that one function alone calls is made of: the crates of all services together would be
+    /// built for every function.
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// A client of DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         let mut config = aws_sdk_dynamodb::config::Builder::from(&self.config);

@@ -1,6 +1,7 @@
 //! Configuration from the environment, read once at start-up. The names are those of the template; a test keeps the two
 //! equal.
 
+use holdfast_domain::webhook::Loopback;
 use std::str::FromStr;
 
 /// The variables each function reads, by the function's package name. Every function also reads [`COMMON`].
@@ -8,14 +9,16 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
     ("orders", &["TABLE_NAME", "CURSOR_KEY", "ORDER_EXPIRY_SECONDS"]),
     ("inventory", &["TABLE_NAME"]),
     ("catalog", &["TABLE_NAME"]),
-    ("outbox-relay", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
+    ("outbox-relay", &["TABLE_NAME", "EVENTS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "RECOVERY_SECONDS"]),
     (
         "order-worker",
         &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_API_URL", "STRIPE_API_KEY", "CARRIER_API_URL", "CARRIER_API_KEY"],
     ),
     // Every function is given the table's name; this one has no right to it.
     ("payment-webhooks", &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_WEBHOOK_SECRET"]),
-    ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
+    ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL"]),
+    ("webhooks", &["TABLE_NAME", "NOTIFICATIONS_QUEUE_URL", "CURSOR_KEY", "WEBHOOK_LOOPBACK"]),
+    ("notifier", &["TABLE_NAME", "NOTIFICATIONS_QUEUE_URL", "WEBHOOK_LOOPBACK"]),
 ];
 
 /// The variables that every function reads.
@@ -51,4 +54,16 @@ pub fn text(name: &'static str) -> Result<String, ConfigError> {
 /// When it is not set, or does not read as one.
 pub fn parsed<T: FromStr>(name: &'static str, expected: &'static str) -> Result<T, ConfigError> {
     text(name)?.parse().map_err(|_| ConfigError::Unreadable { name, expected })
+}
+
+/// Whether webhooks may be sent to this machine (`WEBHOOK_LOOPBACK`: `allowed` or `refused`).
+///
+/// # Errors
+/// When it says neither: nobody should allow it by a slip.
+pub fn loopback() -> Result<Loopback, ConfigError> {
+    match text("WEBHOOK_LOOPBACK")?.as_str() {
+        "allowed" => Ok(Loopback::Allowed),
+        "refused" => Ok(Loopback::Refused),
+        _ => Err(ConfigError::Unreadable { name: "WEBHOOK_LOOPBACK", expected: "allowed or refused" }),
+    }
 }

@@ -5,5 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod message;
+pub mod names;
 pub mod outside;
+pub mod routing;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry};
 use futures_util::future::join_all;
 use holdfast_domain::event::CloudEvent;
+use holdfast_domain::webhook::DeliveryTimer;
 use jiff::Timestamp;
 
 /// The most messages of one call (Amazon SQS, `SendMessageBatch`).
@@ -47,11 +48,16 @@ impl Message {
     /// To be delivered when the event's `due_at` comes, or as near to it as a queue can delay; the consumer of a timer
     /// sends it on until it is due.
     pub fn when_due(event: CloudEvent, now: Timestamp) -> Self {
-        let missing_ms = event.data.due_at - now.as_millisecond();
-        // Rounded up: a timer that comes early is only sent on again.
-        let seconds = missing_ms.saturating_add(999).div_euclid(1_000).clamp(0, DELAY_SECONDS_MAX);
-        Self { event, delay_seconds: seconds as i32 }
+        let delay_seconds = delay_seconds(event.data.due_at, now);
+        Self { event, delay_seconds }
     }
+}
+
+/// How long a timer is delayed that is due at so many milliseconds since the epoch: until then, or as near to it as a queue
+/// can. Rounded up: a timer that comes early is only sent on again.
+fn delay_seconds(due_at: i64, now: Timestamp) -> i32 {
+    let missing_ms = due_at.saturating_sub(now.as_millisecond());
+    missing_ms.saturating_add(999).div_euclid(1_000).clamp(0, DELAY_SECONDS_MAX) as i32
 }
 
 impl Publisher {
@@ -90,6 +96,22 @@ impl Publisher {
 }
 
 impl Publisher {
+    /// Sends the timer of a webhook's delivery, delayed until it is due or as near to it as a queue can delay; its
+    /// consumer sends it on until then.
+    ///
+    /// # Errors
+    /// Why the queue did not take it, in words.
+    pub async fn send_delivery_timer(&self, timer: &DeliveryTimer, now: Timestamp) -> Result<(), String> {
+        let body = serde_json::to_string(timer).expect("timers are JSON objects with text keys");
+        let request = self.client.send_message().queue_url(&self.queue_url).message_body(body);
+        let request = request.delay_seconds(delay_seconds(timer.data.due_at, now));
+        let request = request
+            .message_attributes("type", attribute(&timer.kind))
+            .message_attributes("traceparent", attribute(&timer.traceparent));
+        let sent = request.send().await.map_err(|error| DisplayErrorContext(&error).to_string());
+        sent.map(|_| ())
+    }
+
     /// Lets a received message be delivered again after so many seconds instead of after the queue's visibility
     /// time-out. A failure is only logged: the time-out then decides.
     pub async fn release(&self, receipt_handle: &str, seconds: i32) {
@@ -101,12 +123,13 @@ impl Publisher {
     }
 }
 
+fn attribute(text: &str) -> MessageAttributeValue {
+    let value = MessageAttributeValue::builder().data_type("String").string_value(text);
+    value.build().expect("an attribute has its type")
+}
+
 fn entry(index: usize, message: &Message) -> SendMessageBatchRequestEntry {
     let body = serde_json::to_string(&message.event).expect("events are JSON objects with text keys");
-    let attribute = |text: &str| {
-        let value = MessageAttributeValue::builder().data_type("String").string_value(text);
-        value.build().expect("an attribute has its type")
-    };
     SendMessageBatchRequestEntry::builder()
         .id(index.to_string())
         .message_body(body)

@@ -3,12 +3,20 @@
 //! Every partition key but the outbox's begins with the tenant, so that no key of one tenant can equal one of another:
 //! ids hold no `#` (see `holdfast_domain::ids`).
 
+mod told;
+
+pub use told::{
+    DELIVERY_PREFIX, ENDPOINT_PREFIX, deliveries, delivery, endpoint, endpoint_count, endpoints, mail, mail_settings,
+    parse_delivery_sk,
+};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use holdfast_domain::ids::{
     CouponCode, CustomerId, IdempotencyKey, OrderId, ProductId, TaxClass, TenantId, WarehouseId,
 };
 use holdfast_domain::money::Currency;
 use holdfast_domain::pool::{AllowanceOf, PoolId, StripeId};
+use holdfast_domain::routing::Queue;
 use holdfast_domain::text::Country;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -261,6 +269,15 @@ pub fn outbox_shard(event_id: &str) -> u8 {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     (hash % u64::from(OUTBOX_SHARDS)) as u8
+}
+
+/// The place of an entry of the outbox: sorts by when it is due. One event may be kept for two queues.
+pub fn outbox_position(due_at: Timestamp, event_id: &str, queue: Queue) -> String {
+    let suffix = match queue {
+        Queue::Orders => "",
+        Queue::Notifications => "#notifications",
+    };
+    format!("{}#{event_id}{suffix}", instant(due_at))
 }
 
 /// A coupon.

@@ -6,6 +6,7 @@ use crate::line_item::{ClaimItem, LineItem};
 use crate::tax_item::TaxItem;
 use crate::{StoreError, keys};
 use holdfast_domain::address::Address;
+use holdfast_domain::contact::Email;
 use holdfast_domain::event::{EventKind, Trace};
 use holdfast_domain::ids::{CouponCode, CustomerId, Fingerprint};
 use holdfast_domain::money::{Currency, Money};
@@ -55,6 +56,8 @@ struct OrderItem {
     claims: Vec<ClaimItem>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     address: Option<Address>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contact_email: Option<Email>,
     payment: PaymentItem,
     placed_at: i64,
     expires_at: i64,
@@ -160,6 +163,7 @@ pub(crate) fn order_item(order: &Order, trace: &Trace) -> Item {
         tax: order.tax.as_ref().map(TaxItem::from),
         claims: order.claims.iter().filter_map(ClaimItem::of).collect(),
         address: order.address.clone(),
+        contact_email: order.contact.clone(),
         payment: PaymentItem::from(&order.payment),
         placed_at: order.placed_at.as_millisecond(),
         expires_at: order.expires_at.as_millisecond(),
@@ -230,6 +234,7 @@ impl TryFrom<OrderItem> for StoredOrder {
             tax: item.tax.map(|tax| tax.tax(currency)).transpose()?,
             total: Money::new(item.total, currency).map_err(|invalid| invalid.to_string())?,
             address: item.address,
+            contact: item.contact_email,
             payment: item.payment.payment()?,
             state: item.state,
             version: item.version,

@@ -4,6 +4,7 @@ use crate::item::{self, Item};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem};
 use holdfast_domain::event::CloudEvent;
+use holdfast_domain::routing::Queue;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,8 @@ const DEAD_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 pub struct OutboxEntry {
     /// What is to be published.
     pub event: CloudEvent,
+    /// Where it is to be published: an event that is for several queues has an entry for each that did not take it.
+    pub queue: Queue,
     /// How often it was tried again.
     pub retry_count: u32,
     /// When it is due: the position in its shard.
@@ -33,6 +36,9 @@ struct EntryItem {
     pk: String,
     sk: String,
     event: CloudEvent,
+    // Entries of earlier releases were for the one queue that there was.
+    #[serde(default, skip_serializing_if = "Queue::is_orders")]
+    queue: Queue,
     retry_count: u32,
     max_retry_count: u32,
     next_retry_at: i64,
@@ -43,10 +49,10 @@ struct EntryItem {
 }
 
 impl OutboxEntry {
-    /// The first entry of an event that could not be published at `at`.
-    pub fn new(event: CloudEvent, error: String, at: Timestamp) -> Self {
+    /// The first entry of an event that `queue` did not take at `at`.
+    pub fn new(event: CloudEvent, queue: Queue, error: String, at: Timestamp) -> Self {
         let next_retry_at = at.saturating_add(pause(0)).unwrap_or(Timestamp::MAX);
-        Self { event, retry_count: 0, next_retry_at, error, created_at: at }
+        Self { event, queue, retry_count: 0, next_retry_at, error, created_at: at }
     }
 
     /// The entry after one more failure; none when it was tried often enough.
@@ -58,7 +64,7 @@ impl OutboxEntry {
     }
 
     fn position(&self) -> String {
-        format!("{}#{}", keys::instant(self.next_retry_at), self.event.id)
+        keys::outbox_position(self.next_retry_at, &self.event.id, self.queue)
     }
 
     fn partition(&self) -> String {
@@ -159,6 +165,7 @@ fn entry_item(entry: &OutboxEntry, pk: String, ttl: Option<i64>) -> Item {
         pk,
         sk: entry.position(),
         event: entry.event.clone(),
+        queue: entry.queue,
         retry_count: entry.retry_count,
         max_retry_count: RETRIES_MAX,
         next_retry_at: entry.next_retry_at.as_millisecond(),
@@ -175,6 +182,7 @@ fn entry(item: Item) -> Result<OutboxEntry, StoreError> {
         next_retry_at: Timestamp::from_millisecond(item.next_retry_at).map_err(corrupt)?,
         created_at: Timestamp::from_millisecond(item.created_at).map_err(corrupt)?,
         event: item.event,
+        queue: item.queue,
         retry_count: item.retry_count,
         error: item.error,
     })

@@ -36,6 +36,7 @@ fn request(key: &str) -> PlaceOrder {
         coupon: None,
         purpose: Purpose::Order { address, method: PaymentMethod::parse("pm_card_visa".to_owned()).ok() },
         capture: CapturePolicy::default(),
+        contact: None,
     }
 }
 

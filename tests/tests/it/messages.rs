@@ -220,21 +220,21 @@ async fn out_5_what_cannot_be_read_does_not_fail_its_neighbours() {
 async fn out_2_an_event_that_stays_unpublished_is_retried_and_then_dead() {
     let (shop, back) = open().await;
     let id = place(&shop, "k", "pm_card_visa").await;
-    // The queue takes nothing: the relay keeps both the event and the timer, and goes on.
+    // The queues take nothing: the relay keeps the event for each, and the timer, and goes on.
     shop.engine.wire.rewrite(|operation, request| {
         if operation == "SendMessageBatch" {
             request["QueueUrl"] = json!("http://127.0.0.1/000000000000/there-is-no-such-queue");
         }
     });
     back.relay().await;
-    assert_eq!(shop.engine.evidence().await.outbox.len(), 2);
+    assert_eq!(shop.engine.evidence().await.outbox.len(), 3);
     let mut reports = Vec::new();
     for _ in 0..3 {
         shop.clock.advance(SignedDuration::from_mins(5));
         reports.push(back.maintain(Job::OutboxSweep).await);
     }
     let counts: Vec<_> = reports.iter().map(|report| (report.seen, report.waiting, report.dead)).collect();
-    assert_eq!(counts, [(2, 2, 0), (2, 2, 0), (2, 0, 2)]);
+    assert_eq!(counts, [(3, 3, 0), (3, 3, 0), (3, 0, 3)]);
     let outbox = shop.engine.evidence().await.outbox;
     assert!(outbox.iter().all(|entry| entry.starts_with("outbox#dead/")), "{outbox:?}");
     assert!(outbox.iter().any(|entry| entry.ends_with(&format!("{id}/1"))), "{outbox:?}");

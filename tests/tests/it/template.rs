@@ -1,7 +1,9 @@
 //! What neither linter sees in `template.yaml`: misspelt properties of events, and names that the code spells otherwise.
 
 use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, TenantId};
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::config::{COMMON, VARIABLES};
+use holdfast_runtime::routing::VARIABLES as VARIABLES_OF_QUEUES;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -156,12 +158,14 @@ fn routes(function: &Value) -> BTreeSet<(String, String)> {
 #[test]
 fn the_template_routes_exactly_what_the_functions_serve() {
     let functions = functions(&template());
-    for (name, served) in [
+    let all = [
         ("orders", orders::ROUTES),
         ("inventory", inventory::ROUTES),
         ("catalog", catalog::ROUTES),
         ("payment-webhooks", payment_webhooks::ROUTES),
-    ] {
+        ("webhooks", webhooks::ROUTES),
+    ];
+    for (name, served) in all {
         let served = served.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned()));
         assert_eq!(routes(&functions[name]), served.collect(), "routes of {name}: in the template (left), in the code");
     }
@@ -187,9 +191,42 @@ fn every_route_asks_for_a_scope() {
 #[test]
 fn a_message_stays_hidden_for_six_times_the_workers_timeout() {
     let template = template();
-    let hidden = template["Resources"]["OrderEventsQueue"]["Properties"]["VisibilityTimeout"].as_u64();
-    let timeout = functions(&template)["order-worker"]["Properties"]["Timeout"].as_u64();
-    assert!(hidden.expect("a number") >= 6 * timeout.expect("a number"), "{hidden:?} against {timeout:?} seconds");
+    for (queue, worker) in [("OrderEventsQueue", "order-worker"), ("NotificationsQueue", "notifier")] {
+        let hidden = template["Resources"][queue]["Properties"]["VisibilityTimeout"].as_u64();
+        let timeout = functions(&template)[worker]["Properties"]["Timeout"].as_u64();
+        assert!(hidden.expect("a number") >= 6 * timeout.expect("a number"), "{hidden:?} against {timeout:?} seconds");
+    }
+}
+
+/// Whoever publishes by the routing table has the URL of each of its queues, and may send to it; and each queue is read by
+/// the one function that is meant to.
+#[test]
+fn note_1_the_template_has_the_queues_of_the_routing_table() {
+    let template = template();
+    let functions = functions(&template);
+    let queue_of = |queue| match queue {
+        Queue::Orders => ("OrderEventsQueue", "order-worker"),
+        Queue::Notifications => ("NotificationsQueue", "notifier"),
+    };
+    assert_eq!(VARIABLES_OF_QUEUES.map(|(queue, _)| queue), Queue::ALL);
+    for (queue, variable) in VARIABLES_OF_QUEUES {
+        let (resource, reader) = queue_of(queue);
+        for (publisher, role) in [("outbox-relay", "OutboxRelayRole"), ("maintenance", "MaintenanceRole")] {
+            let set = &functions[publisher]["Properties"]["Environment"]["Variables"][variable];
+            assert_eq!(set, resource, "{variable} of {publisher}");
+            let statements =
+                template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].clone();
+            let publish = statements.as_array().expect("a list").iter().find(|statement| statement["Sid"] == "Publish");
+            let may = publish.expect("a right to publish")["Resource"].to_string();
+            assert!(may.contains(&format!("{resource}.Arn")), "{publisher} may not send to {resource}: {may}");
+        }
+        let read = |function: &Value| {
+            entries(&function["Properties"]["Events"])
+                .any(|(_, event)| event["Properties"]["Queue"] == format!("{resource}.Arn"))
+        };
+        let readers: Vec<_> = functions.iter().filter(|(_, function)| read(function)).map(|(name, _)| name).collect();
+        assert_eq!(readers, [reader], "readers of {resource}");
+    }
 }
 
 #[test]
@@ -224,7 +261,8 @@ fn samples_are_about_the_order_that_the_first_of_them_places() {
     let order = OrderId::derive(&tenant.expect("a tenant"), &customer.expect("a customer"), &key).to_string();
     let worker = ["order-placed", "order-expiry", "malformed-in-batch"].map(|name| format!("order-worker/{name}.json"));
     let others = ["orders/get.json", "orders/cancel.json", "outbox-relay/order-placed.json"].map(str::to_owned);
-    for path in others.iter().chain(&worker) {
+    let notifier = ["order-placed", "delivery-due"].map(|name| format!("notifier/{name}.json"));
+    for path in others.iter().chain(&worker).chain(&notifier) {
         assert!(sample(path).contains(&order), "{path} is not about {order}");
     }
 }

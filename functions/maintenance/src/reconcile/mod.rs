@@ -66,7 +66,7 @@ impl Maintenance {
         let tally = Tally::default();
         let meter = Arc::<Meter>::default();
         let store = self.store.metered(Arc::clone(&meter));
-        let metered = Self { store, publisher: self.publisher.clone(), clock: self.clock.clone() };
+        let metered = Self { store, queues: self.queues.clone(), clock: self.clock.clone() };
         let mut run = Run {
             maintenance: &metered,
             meter,

@@ -34,7 +34,7 @@ impl Run<'_> {
     pub(super) async fn remind<'s>(&mut self, orders: impl Iterator<Item = &'s StoredOrder>) {
         let late = self.late_since();
         let messages: Vec<Message> = orders.filter_map(|stored| timer(stored, late)).collect();
-        let failed = self.maintenance.publisher.publish(&messages).await;
+        let failed = self.maintenance.queues.orders.publish(&messages).await;
         self.report.published += messages.len() - failed.len();
         self.report.waiting += failed.len();
     }

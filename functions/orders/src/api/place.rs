@@ -7,6 +7,7 @@ use crate::{App, problems};
 use axum::extract::State;
 use axum::response::Response;
 use holdfast_domain::address::Address;
+use holdfast_domain::contact::Email;
 use holdfast_domain::ids::{CouponCode, Fingerprint, OrderId};
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::Currency;
@@ -46,6 +47,10 @@ pub struct PlaceBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "pm_card_visa")]
     payment_method: Option<String>,
+    /// Where mails about the order go, if any are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 254, example = "ada@example.com")]
+    contact_email: Option<String>,
 }
 
 /// Places an order: 201 with the order, or 200 with the order that an earlier request with the same key placed.
@@ -105,6 +110,7 @@ fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrd
     let lines = lines::checked(body.lines, &mut problems);
     let coupon = problems.keep("", body.coupon.map(coupon_code).transpose()).flatten();
     let payment_method = problems.keep("", body.payment_method.map(PaymentMethod::parse).transpose());
+    let contact = wanted_contact(body.contact_email, &mut problems);
     let address = match body.shipping_address.checked() {
         Ok(address) => Some(address),
         Err(wrong) => {
@@ -120,10 +126,17 @@ fn checked(body: PlaceBody, scope: &Scope, order_id: OrderId) -> Result<PlaceOrd
         currency: Some(currency),
         lines,
         coupon,
+        contact,
         purpose: Purpose::Order { address, method },
         capture: CapturePolicy::default(),
     });
     problems.finish(request)
+}
+
+/// The address for mails; what is wrong with it is noted.
+pub(super) fn wanted_contact(email: Option<String>, problems: &mut Problems) -> Option<Email> {
+    let named = |invalid: Invalid| Invalid::new("contact_email", invalid.problem);
+    problems.keep("", email.map(Email::parse).transpose().map_err(named)).flatten()
 }
 
 fn coupon_code(code: String) -> Result<CouponCode, Invalid> {

@@ -2,7 +2,7 @@
 //!
 //! Confirming, releasing and expiring race: each is a change of the same version of the same item, so exactly one wins.
 
-use super::place::IDEMPOTENT_REPLAYED;
+use super::place::{IDEMPOTENT_REPLAYED, wanted_contact};
 use super::view::{self, LineView, OrderView};
 use super::{actor, visible_reservation};
 use crate::{App, problems};
@@ -150,6 +150,10 @@ pub struct ConfirmBody {
     /// The payment provider's token, never a card number.
     #[schema(example = "pm_card_visa")]
     payment_method: String,
+    /// Where mails about the order go, if any are wanted.
+    #[serde(default)]
+    #[schema(max_length = 254, example = "ada@example.com")]
+    contact_email: Option<String>,
 }
 
 /// Turns a reservation into an order with the same id, which waits to be paid: 201 with the order, or 200 with the order
@@ -175,6 +179,7 @@ pub async fn confirm(
     scope.caller.require(Right::Orders)?;
     let mut wrong = Problems::new();
     let method = wrong.keep("", PaymentMethod::parse(body.payment_method));
+    let contact = wanted_contact(body.contact_email, &mut wrong);
     let address = match body.shipping_address.checked() {
         Ok(address) => Some(address),
         Err(lines) => {
@@ -189,7 +194,9 @@ pub async fn confirm(
     let expires_in = app.settings.expires_in;
     for _ in 0..ATTEMPTS_MAX {
         if held.was_placed() {
-            let same = held.address.as_ref() == Some(&address) && held.payment.method.as_ref() == Some(&method);
+            let same = held.address.as_ref() == Some(&address)
+                && held.payment.method.as_ref() == Some(&method)
+                && held.contact == contact;
             if !same {
                 return Err(hold_ended(&held));
             }
@@ -206,7 +213,8 @@ pub async fn confirm(
             true => app.taxed(&store, &held, &address.country).await?,
             false => held.clone(),
         };
-        let confirmed = |_: &Order, now| taxed.confirm(&by, address.clone(), method.clone(), now, expires_in);
+        let confirmed =
+            |_: &Order, now| taxed.confirm(&by, address.clone(), contact.clone(), method.clone(), now, expires_in);
         match app.end(&store, &scope, &held, confirmed).await? {
             Ended::Done(order) => {
                 scope.notes.outcome("confirmed");

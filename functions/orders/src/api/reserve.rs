@@ -108,6 +108,7 @@ fn checked(body: ReserveBody, scope: &Scope, order_id: OrderId) -> Result<(Place
             currency,
             lines,
             coupon: None,
+            contact: None,
             purpose: Purpose::Reservation { country },
             capture: CapturePolicy::default(),
         };

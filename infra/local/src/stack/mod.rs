@@ -285,6 +285,8 @@ fn local_values(options: &StackOptions, sqs_url: &str, payment_url: &str, carrie
         ("CarrierApiUrl".to_owned(), carrier_url.to_owned()),
         ("CarrierApiKey".to_owned(), carrier::API_KEY.to_owned()),
         ("StripeWebhookSecret".to_owned(), payment::WEBHOOK_SECRET.to_owned()),
+        // Receivers of webhooks are on this machine, too.
+        ("WebhookLoopback".to_owned(), "allowed".to_owned()),
     ]);
     if let Some(seconds) = options.order_expiry_seconds {
         parameters.insert("OrderExpirySeconds".to_owned(), seconds.to_string());
@@ -305,6 +307,8 @@ fn aws_environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
         ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY),
         ("AWS_ENDPOINT_URL_DYNAMODB", &endpoints.dynamodb_url),
         ("AWS_ENDPOINT_URL_SQS", &endpoints.sqs_url),
+        // The same engine plays both.
+        ("AWS_ENDPOINT_URL_SESV2", &endpoints.sqs_url),
         ("REDIS_URL", &endpoints.redis_url),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -198,7 +198,18 @@ fn the_template_of_this_workspace_is_understood() {
     let template = Template::read(&workspace::root().join("template.yaml")).unwrap();
     let application = template.application(&LocalValues::default()).unwrap();
     let names: Vec<_> = application.functions.iter().map(|function| function.name.as_str()).collect();
-    for name in ["catalog", "inventory", "maintenance", "order-worker", "orders", "outbox-relay", "payment-webhooks"] {
+    let functions = [
+        "catalog",
+        "inventory",
+        "maintenance",
+        "notifier",
+        "order-worker",
+        "orders",
+        "outbox-relay",
+        "payment-webhooks",
+        "webhooks",
+    ];
+    for name in functions {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
     assert!(application.functions.iter().all(|function| function.environment.contains_key("TABLE_NAME")));

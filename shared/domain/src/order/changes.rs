@@ -5,6 +5,7 @@ use super::returned::{RefundReason, Restock};
 use super::transitions::{Role, is_legal};
 use super::{HistoryEntry, Order, OrderState, Parts};
 use crate::address::Address;
+use crate::contact::Email;
 use crate::event::EventKind;
 use crate::ids::CustomerId;
 use crate::payment::PaymentMethod;
@@ -147,6 +148,7 @@ impl Order {
         &self,
         by: &Actor,
         address: Address,
+        contact: Option<Email>,
         method: PaymentMethod,
         at: Timestamp,
         expires_in: SignedDuration,
@@ -156,6 +158,7 @@ impl Order {
         }
         let mut change = self.becoming_order(by, at, expires_in)?;
         change.order.address = Some(address);
+        change.order.contact = contact;
         change.order.payment.method = Some(method);
         Ok(change)
     }

@@ -37,6 +37,7 @@ pub use tax::OrderTax;
 pub use transitions::{Role, TRANSITIONS, Transition, diagram};
 
 use crate::address::Address;
+use crate::contact::Email;
 use crate::event::EventKind;
 use crate::ids::{CouponCode, CustomerId, Fingerprint, OrderId, TenantId};
 use crate::money::Money;
@@ -83,6 +84,8 @@ pub struct Order {
     pub total: Money,
     /// Where it goes; not known while it is a reservation.
     pub address: Option<Address>,
+    /// Where its customer wants to hear of it, if anywhere.
+    pub contact: Option<Email>,
     /// How it is paid.
     pub payment: Payment,
     /// What money moved, oldest first.

@@ -3,6 +3,7 @@
 use super::parts::dealt;
 use super::{HistoryEntry, Line, Order, OrderState, Part, Parts, Priced, PricedLine, Quantity, Source};
 use crate::address::Address;
+use crate::contact::Email;
 use crate::event::EventKind;
 use crate::ids::{CouponCode, CustomerId, Fingerprint, OrderId, ProductId, TenantId};
 use crate::money::Currency;
@@ -40,6 +41,8 @@ pub struct PlaceOrder {
     pub lines: Vec<RequestedLine>,
     /// The coupon to redeem.
     pub coupon: Option<CouponCode>,
+    /// Where its customer wants to hear of it, if anywhere; a reservation is not told of.
+    pub contact: Option<Email>,
     /// What is to come of it.
     pub purpose: Purpose,
     /// When the shop captures what is authorised.
@@ -163,6 +166,7 @@ impl PlaceOrder {
             shipments: Vec::new(),
             returns: Vec::new(),
             refunds: Vec::new(),
+            contact: self.contact.clone(),
             state,
             version: 1,
             placed_at: at,

@@ -129,6 +129,10 @@ impl Store {
                 expression += ", address = :address";
                 values.push((":address", value(address)));
             }
+            if let Some(contact) = &order.contact {
+                expression += ", contact_email = :contact";
+                values.push((":contact", value(contact)));
+            }
         }
         if let Some((also, taxed)) = taxed_now(change) {
             expression += also;

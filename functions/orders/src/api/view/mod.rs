@@ -5,6 +5,7 @@ mod fulfilment;
 use axum::response::{IntoResponse, Response};
 use fulfilment::{PaymentView, RefundView, ReturnView, ShipmentView};
 use holdfast_domain::address::Address;
+use holdfast_domain::contact::Email;
 use holdfast_domain::event::EventKind;
 use holdfast_domain::ids::{CouponCode, CustomerId, OrderId, ProductId, TaxClass, WarehouseId};
 use holdfast_domain::money::Money;
@@ -49,6 +50,10 @@ pub struct OrderView {
     /// Where it goes.
     #[schema(value_type = AddressSchema)]
     shipping_address: Option<Address>,
+    /// Where mails about it go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    contact_email: Option<Email>,
     /// How it is paid.
     payment: PaymentView,
     /// What was asked to be shipped, and what became of it.
@@ -69,7 +74,7 @@ pub struct OrderView {
 }
 
 /// The names of the members of [`OrderView`], for the `fields` parameter of lists.
-pub const FIELDS: [&str; 17] = [
+pub const FIELDS: [&str; 18] = [
     "order_id",
     "state",
     "version",
@@ -80,6 +85,7 @@ pub const FIELDS: [&str; 17] = [
     "rates",
     "tax",
     "shipping_address",
+    "contact_email",
     "payment",
     "shipments",
     "returns",
@@ -217,6 +223,7 @@ impl From<&Order> for OrderView {
             rates: order.rates.iter().map(RateView::from).collect(),
             tax: order.tax.as_ref().map(TaxView::from),
             shipping_address: order.address.clone(),
+            contact_email: order.contact.clone(),
             payment: PaymentView::from(order),
             shipments: order.shipments.iter().map(|shipment| ShipmentView::of(order, shipment)).collect(),
             returns: order.returns.iter().map(ReturnView::from).collect(),

@@ -129,7 +129,7 @@ fn ord_7_a_reservation_is_taxed_when_it_is_confirmed_by_the_classes_of_then() {
     let later = catalogue(&[("mug", 9_999, "standard"), ("book", 9_999, "reduced")]);
     let taxed = held.taxed(&taxes, &classes(&later)).unwrap();
     let by = Actor::Customer(held.customer.clone());
-    let order = taxed.confirm(&by, address(), method(), AT, MINUTES).unwrap().order;
+    let order = taxed.confirm(&by, address(), None, method(), AT, MINUTES).unwrap().order;
     assert_eq!((order.total.amount(), order.tax.as_ref().unwrap().amount.amount()), (3_400, 400));
     assert_eq!(order.lines.iter().map(|line| line.unit_price.amount()).collect::<Vec<_>>(), [1_000, 1_000]);
     // Counting again counts anew.

@@ -57,6 +57,7 @@ pub(super) fn request(lines: &[(&str, i64, Option<i64>)]) -> PlaceOrder {
         coupon: None,
         purpose: Purpose::Order { address: address(), method: Some(method()) },
         capture: CapturePolicy::default(),
+        contact: None,
     }
 }
 
@@ -229,7 +230,7 @@ fn done(order: &Order, deed: &Deed) -> Option<Change> {
         Deed::Expire => order.expire(AT).ok(),
         Deed::Start => order.start_payment(AT).ok(),
         Deed::ConfirmUnpriced => order.confirm_unpriced(AT).ok().filter(|_| order.total.is_zero()),
-        Deed::Confirm => order.confirm(&buyer(), address(), method(), AT, MINUTES).ok(),
+        Deed::Confirm => order.confirm(&buyer(), address(), None, method(), AT, MINUTES).ok(),
         Deed::Release => order.release(&buyer(), AT).ok(),
         Deed::Complete => order.complete(&buyer(), AT, MINUTES).ok(),
         Deed::Abort => order.abort(&buyer(), AT, None).ok(),

@@ -32,7 +32,7 @@ fn ord_8_a_refusal_says_where_the_caller_may_lead_the_order() {
                 order.release(&actor, AT).err(),
                 order.abort(&actor, AT, None).err(),
                 order.complete(&actor, AT, MINUTES).err(),
-                order.confirm(&actor, address(), method(), AT, MINUTES).err(),
+                order.confirm(&actor, address(), None, method(), AT, MINUTES).err(),
                 illegal(order.ship(&Wish::Rest, 1, &actor, AT)),
                 illegal(order.take_back(&back, 1, AT, &actor, AT, None)),
             ];

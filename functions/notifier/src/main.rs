@@ -1,0 +1,27 @@
+//! The `notifier` function: wiring only.
+
+use aws_sdk_sesv2::config::Builder;
+use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, names::SystemNames, telemetry};
+use holdfast_store::Store;
+use lambda_runtime::{LambdaEvent, service_fn};
+use notifier::{Notifications, Sender, Ses};
+use std::sync::Arc;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::start();
+    let aws = Aws::from_environment()?;
+    let mut ses = Builder::from(aws.config());
+    ses.set_endpoint_url(config::text("AWS_ENDPOINT_URL_SESV2").ok());
+    let notifications = Notifications {
+        store: Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?),
+        publisher: Publisher::new(aws.sqs(), config::text("NOTIFICATIONS_QUEUE_URL")?),
+        sender: Arc::new(Sender::new(Arc::new(SystemNames), config::loopback()?)?),
+        mails: Arc::new(Ses::new(aws_sdk_sesv2::Client::from_conf(ses.build()))),
+        clock: Clock::system(),
+    };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        Ok::<_, lambda_runtime::Error>(notifications.handle(event.payload).await)
+    }))
+    .await
+}

@@ -1,0 +1,91 @@
+//! Amazon SES, API version 2 (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html).
+
+use crate::mail::{Notifier, NotifyError};
+use async_trait::async_trait;
+use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use holdfast_domain::mail::Mail;
+
+/// How many bytes of a name one encoded word holds: with its frame it has at most 75 characters (RFC 2047 §2).
+const WORD_BYTES_MAX: usize = 45;
+
+/// Mails by Amazon SES.
+pub struct Ses {
+    client: Client,
+}
+
+impl Ses {
+    /// Over a client, which brings time-outs and retries.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+#[async_trait]
+impl Notifier for Ses {
+    // The one call to the outside of mails: what guards such calls goes around this.
+    async fn notify(&self, mail: &Mail) -> Result<(), NotifyError> {
+        let content = content(mail).map_err(|error| NotifyError::Refused(error.to_string()))?;
+        let request = self
+            .client
+            .send_email()
+            .from_email_address(mailbox(&mail.sender_name, mail.sender.as_str()))
+            .destination(Destination::builder().to_addresses(mail.to.as_str()).build())
+            .content(content);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            // The service's own words may name the recipient, so that only the code is told.
+            Err(error) => match error.code() {
+                Some(code @ ("MessageRejected" | "BadRequestException")) => Err(NotifyError::Refused(code.to_owned())),
+                Some(code) => Err(NotifyError::Unavailable(code.to_owned())),
+                None => Err(NotifyError::Unavailable(DisplayErrorContext(&error).to_string())),
+            },
+        }
+    }
+}
+
+fn content(mail: &Mail) -> Result<EmailContent, BuildError> {
+    let text = |text: &str| Content::builder().data(text).charset("UTF-8").build();
+    let body = Body::builder().text(text(&mail.text)?).build();
+    let message = Message::builder().subject(text(&mail.subject)?).body(body).build();
+    Ok(EmailContent::builder().simple(message).build())
+}
+
+/// A name and an address as one mailbox (RFC 5322 §3.4): the name quoted if it is ASCII, otherwise in encoded words, which SES
+/// asks for.
+fn mailbox(name: &str, address: &str) -> String {
+    if name.is_ascii() {
+        let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
+        return format!("\"{quoted}\" <{address}>");
+    }
+    let mut words = vec![String::new()];
+    for character in name.chars() {
+        let word = words.last_mut().expect("there is a first word");
+        match word.len() + character.len_utf8() > WORD_BYTES_MAX {
+            true => words.push(character.to_string()),
+            false => word.push(character),
+        }
+    }
+    let encoded: Vec<_> = words.iter().map(|word| format!("=?UTF-8?B?{}?=", STANDARD.encode(word))).collect();
+    format!("{} <{address}>", encoded.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn note_1_a_shops_name_cannot_become_another_address() {
+        assert_eq!(mailbox("The Mug Shop", "a@b.example"), "\"The Mug Shop\" <a@b.example>");
+        assert_eq!(
+            mailbox(r#"x" <eve@x.example>, "y\"#, "a@b.example"),
+            r#""x\" <eve@x.example>, \"y\\" <a@b.example>"#
+        );
+        assert_eq!(mailbox("Zoë", "a@b.example"), "=?UTF-8?B?Wm/Dqw==?= <a@b.example>");
+        let long = mailbox(&"ß".repeat(60), "a@b.example");
+        assert!(long.split(' ').all(|word| word.len() <= 75), "{long}");
+    }
+}
