@@ -33,7 +33,7 @@ pub use claims::{Contention, Found, RefusedClaim};
 pub use coupons::{COUPON_STRIPES_MAX, CouponPut};
 pub use error::StoreError;
 pub use meter::{Meter, Spent};
-pub use order_changes::Changed;
+pub use order_changes::{Changed, Revising, Splitting};
 pub use order_item::StoredOrder;
 pub use order_parts::{Opening, PARTS_AT_ONCE, PartWriting};
 pub use orders::Placing;

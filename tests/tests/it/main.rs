@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects ends there")]
 
 mod catalogue;
+mod changes;
 mod cost;
 mod coupons;
 mod faults;

@@ -1,5 +1,7 @@
 //! Laws of orders, on random sequences of deeds.
 
+mod changes;
+
 use super::*;
 use crate::address::Address;
 use crate::ids::{IdempotencyKey, ProductId, WarehouseId};
