@@ -2,6 +2,7 @@
 
 mod books;
 mod guards;
+mod moving;
 mod parts;
 mod unreadable;
 
