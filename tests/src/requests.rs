@@ -94,9 +94,19 @@ impl Request {
         Self { method: "PATCH", body: body.to_string(), ..Self::get(path) }
     }
 
+    /// A PATCH of the version that an answer has.
+    pub fn patch_of(path: &str, body: &Value, of: &Answer) -> Self {
+        Self { method: "PATCH", ..Self::post(path, body) }.header("if-match", of.header("etag"))
+    }
+
     /// A DELETE.
     pub fn delete(path: &str) -> Self {
         Self { method: "DELETE", ..Self::get(path) }
+    }
+
+    /// With another method.
+    pub fn method(self, method: &'static str) -> Self {
+        Self { method, ..self }
     }
 
     /// With a header.

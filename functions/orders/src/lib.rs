@@ -1,6 +1,7 @@
 //! Orders over HTTP: place, read, list, cancel; and reservations of their stock.
 
 mod api;
+mod changing;
 mod claiming;
 mod memory;
 mod placing;
@@ -25,7 +26,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("POST", "/orders"),
     ("GET", "/orders"),
     ("GET", "/orders/{order_id}"),
+    ("PATCH", "/orders/{order_id}"),
     ("POST", "/orders/{order_id}/cancel"),
+    ("POST", "/orders/{order_id}/split"),
+    ("POST", "/orders/{order_id}/merge"),
     ("POST", "/orders/{order_id}/shipments"),
     ("POST", "/shipments/{shipment_id}/delivered"),
     ("POST", "/orders/{order_id}/returns"),
@@ -42,7 +46,10 @@ pub const ROUTES: &[(&str, &str)] = &[
     api::place::place,
     api::read::read,
     api::list::list,
+    api::change::change,
     api::cancel::cancel,
+    api::split::split,
+    api::merge::merge,
     api::ship::ship,
     api::ship::delivered,
     api::returns::take_back,
@@ -83,8 +90,10 @@ pub fn router(store: Store, clock: Clock, settings: Settings) -> Router {
     let app = App { store, clock, settings, terms: KnownTerms::default(), memory: Memory::default() };
     Router::new()
         .route("/orders", post(api::place::place).get(api::list::list))
-        .route("/orders/{order_id}", get(api::read::read))
+        .route("/orders/{order_id}", get(api::read::read).patch(api::change::change))
         .route("/orders/{order_id}/cancel", post(api::cancel::cancel))
+        .route("/orders/{order_id}/split", post(api::split::split))
+        .route("/orders/{order_id}/merge", post(api::merge::merge))
         .route("/orders/{order_id}/shipments", post(api::ship::ship))
         .route("/shipments/{shipment_id}/delivered", post(api::ship::delivered))
         .route("/orders/{order_id}/returns", post(api::returns::take_back))

@@ -8,7 +8,7 @@ use holdfast_domain::event::Trace;
 use holdfast_domain::ids::ProductId;
 use holdfast_domain::money::Currency;
 use holdfast_domain::order::{
-    CLAIMS_MAX, Demand, Order, OrderState, PART_PRODUCTS_MAX, PlaceOrder, Priced, Refusal, Terms,
+    CLAIMS_MAX, Demand, LINES_AT_ONCE_MAX, Order, OrderState, PART_PRODUCTS_MAX, PlaceOrder, Priced, Refusal, Terms,
 };
 use holdfast_domain::pool::{Claim, Take};
 use holdfast_domain::product::Product;
@@ -265,7 +265,3 @@ fn fits_one_transaction(priced: &Priced) -> bool {
     let claims = priced.demands.len() + priced.allowances.len() + usize::from(priced.coupon.is_some());
     claims <= CLAIMS_MAX && priced.lines.len() <= LINES_AT_ONCE_MAX
 }
-
-/// The most lines of an order or a reservation that is one item: at 130 bytes each, or 170 with tax, it then stays below
-/// 70 KB.
-pub const LINES_AT_ONCE_MAX: usize = 400;

@@ -1,5 +1,9 @@
 //! Refusals in the words of HTTP.
 
+mod changing;
+
+pub use changing::{not_changed, not_merged, not_split};
+
 use crate::placing::NotPlaced;
 use holdfast_domain::invalid::Invalid;
 use holdfast_domain::order::{

@@ -101,9 +101,9 @@ impl EventKind {
         Self::Abandoned,
     ];
 
-    /// Whether the change begins a hold that ends by itself, so that a timer has to be set.
+    /// Whether the change begins a hold that ends by itself, or may have it end sooner, so that a timer has to be set.
     pub fn begins_hold(self) -> bool {
-        matches!(self, Self::Reserved | Self::Placing | Self::Placed)
+        matches!(self, Self::Reserved | Self::Placing | Self::Placed | Self::Absorbed)
     }
 
     /// Whether the change ends a hold without a sale, so that its stock goes back.

@@ -149,6 +149,11 @@ impl OrderId {
         Self::of_parts(tenant, &[tenant.as_str(), customer.as_str(), key.as_str(), "reservation"])
     }
 
+    /// The id of the order that is split off this one under this key, whoever of those who may do so asks.
+    pub fn derive_split(&self, tenant: &TenantId, key: &IdempotencyKey) -> Self {
+        Self::of_parts(tenant, &[tenant.as_str(), &self.to_string(), key.as_str(), "split"])
+    }
+
     fn of_parts(tenant: &TenantId, parts: &[&str]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
@@ -257,6 +262,8 @@ mod tests {
         let (tenant, customer) = (TenantId::parse("acme").unwrap(), CustomerId::parse("c-1").unwrap());
         let reserved = OrderId::derive_reserved(&tenant, &customer, &IdempotencyKey::parse("k-1").unwrap());
         assert_eq!(reserved.to_string(), "822bd65a-9198-8614-8b4b-ca330146486f");
+        let split = reserved.derive_split(&tenant, &IdempotencyKey::parse("k-1").unwrap());
+        assert_eq!(split.to_string(), "822b6240-c5eb-8a41-b968-3abb0c22700e");
     }
 
     proptest! {

@@ -58,6 +58,14 @@ pub(crate) enum Granted {
     Contended(Contention),
 }
 
+/// What came of writing an owner together with its claims, and with what it gives back.
+pub(crate) enum Exchanged {
+    /// All that does not depend on what is given back.
+    Granted(Granted),
+    /// The stripes of these claims that were to go back, by position, are not there; nothing was written.
+    Missing(Vec<usize>),
+}
+
 /// The claims that their stripes refused, by the reasons of a cancelled transaction.
 fn refusals(reasons: &[CancellationReason], takes: &[Take]) -> Result<Vec<RefusedClaim>, StoreError> {
     let refused = reasons.iter().zip(takes).filter(|(reason, _)| is_condition(reason));
@@ -74,38 +82,58 @@ fn refusals(reasons: &[CancellationReason], takes: &[Take]) -> Result<Vec<Refuse
 }
 
 impl Store {
-    /// Writes the item that claims are made for with them, in one transaction. `put` must return the item that it meets.
+    /// Writes the item that claims are made for with them, in one transaction. `owner` must return the item that it meets.
     ///
     /// The owner's own condition is read first among the reasons of a refusal: a retry must find what it wrote, whatever
     /// became of the stock.
     pub(crate) async fn granted(
         &self,
         tenant: &TenantId,
-        put: TransactWriteItem,
+        owner: TransactWriteItem,
         takes: &[Take],
     ) -> Result<Granted, StoreError> {
+        match self.exchanged(tenant, owner, takes, &[]).await? {
+            Exchanged::Granted(granted) => Ok(granted),
+            Exchanged::Missing(_) => unreachable!("nothing is given back"),
+        }
+    }
+
+    /// The same with claims that the owner gives back, which are on other stripes.
+    pub(crate) async fn exchanged(
+        &self,
+        tenant: &TenantId,
+        owner: TransactWriteItem,
+        takes: &[Take],
+        surplus: &[Claim],
+    ) -> Result<Exchanged, StoreError> {
         let claimed = takes.iter().map(|take| self.take(tenant, take));
-        let reasons = match self.transact(std::iter::once(put).chain(claimed).collect()).await {
-            Ok(()) => return Ok(Granted::Done),
+        let given_back = surplus.iter().map(|claim| self.give_back(tenant, claim));
+        let items = std::iter::once(owner).chain(claimed).chain(given_back).collect();
+        let reasons = match self.transact(items).await {
+            Ok(()) => return Ok(Exchanged::Granted(Granted::Done)),
             Err(Refused::Other(StoreError::Conflict | StoreError::Throttled)) => {
-                return Ok(Granted::Contended(Contention::default()));
+                return Ok(Exchanged::Granted(Granted::Contended(Contention::default())));
             }
             Err(Refused::Other(error)) => return Err(error),
             Err(Refused::Cancelled(reasons)) => reasons,
         };
         let (first, rest) = reasons.split_first().expect("a cancelled transaction has a reason for each item");
         if is_condition(first) {
-            return Ok(Granted::Existing(first.item.clone().unwrap_or_default()));
+            return Ok(Exchanged::Granted(Granted::Existing(first.item.clone().unwrap_or_default())));
         }
         let refused = refusals(rest, takes)?;
         if !refused.is_empty() {
-            return Ok(Granted::Refused(refused));
+            return Ok(Exchanged::Granted(Granted::Refused(refused)));
+        }
+        let missing: Vec<_> = (0..surplus.len()).filter(|at| is_condition(&rest[takes.len() + at])).collect();
+        if !missing.is_empty() {
+            return Ok(Exchanged::Missing(missing));
         }
         let contended = rest.iter().zip(takes).filter(|(reason, _)| is_contended(reason));
         let stripes: Vec<_> = contended.map(|(_, take)| take.claim.stripe.clone()).collect();
-        match stripes.is_empty() && !is_contended(first) {
-            true => Err(cancelled(&reasons)),
-            false => Ok(Granted::Contended(Contention { stripes })),
+        match reasons.iter().any(is_contended) {
+            true => Ok(Exchanged::Granted(Granted::Contended(Contention { stripes }))),
+            false => Err(cancelled(&reasons)),
         }
     }
 

@@ -41,7 +41,7 @@ pub use deliveries::{DeliveryPage, Written};
 pub use error::StoreError;
 pub use mails::{MailBegun, MailEnd};
 pub use meter::{Meter, Spent};
-pub use order_changes::Changed;
+pub use order_changes::{Changed, Revising, Splitting};
 pub use order_item::StoredOrder;
 pub use order_parts::{Opening, PARTS_AT_ONCE, PartWriting};
 pub use orders::Placing;

@@ -83,13 +83,13 @@ struct PartsItem {
 }
 
 #[derive(Serialize, Deserialize)]
-struct DiscountItem {
+pub(crate) struct DiscountItem {
     coupon: CouponCode,
     amount: i64,
 }
 
 #[derive(Serialize, Deserialize)]
-struct RateItem {
+pub(crate) struct RateItem {
     from: Currency,
     to: Currency,
     value: RateValue,

@@ -7,7 +7,7 @@ use holdfast_tests::shop::Shop;
 use serde_json::{Value, json};
 
 /// Replaces a condition of one of a transaction's actions, with the values that only it used.
-fn without(
+pub(crate) fn without(
     action: &'static str,
     condition: &'static str,
     instead: &'static str,
@@ -39,7 +39,7 @@ async fn shop_with(quantity: i64) -> Shop {
     shop
 }
 
-fn broken(shop_laws: &[holdfast_local::demo::laws::Law]) -> Vec<&'static str> {
+pub(crate) fn broken(shop_laws: &[holdfast_local::demo::laws::Law]) -> Vec<&'static str> {
     shop_laws.iter().filter(|law| !law.holds).map(|law| law.name).collect()
 }
 

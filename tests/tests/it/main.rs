@@ -4,6 +4,7 @@
 
 mod carrier;
 mod catalogue;
+mod changes;
 mod cost;
 mod coupons;
 mod faults;

@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 mod guards;
+mod moving;
 mod parts;
 mod unreadable;
 

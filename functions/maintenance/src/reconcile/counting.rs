@@ -10,6 +10,7 @@ use holdfast_store::keys::{DayList, day_of};
 use holdfast_store::reconciliation::{Carried, Keep, ORDERS_AT_ONCE, Place, Span, Stage, Within};
 use holdfast_store::{StoreError, StoredOrder};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
 
 /// How much the clocks of functions may differ.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -113,6 +114,7 @@ impl Run<'_> {
         let counted = within.filter(|within| within.order == position).map(|within| within.part);
         let counts = |keep: &Keep| which == Which::All || !keep.goes_into_balance();
         let mut keeps = false;
+        self.mark_moved(order).await?;
         let own = Keep::of_order(order);
         if order.state.keeps_stock() && counts(&own) {
             keeps = true;
@@ -173,7 +175,43 @@ impl Run<'_> {
     /// Whether an order may have been counted among the holds, too: it became one since the pass began.
     fn was_perhaps_a_hold(&self, order: &Order) -> bool {
         let began_as_order = order.history.first().is_none_or(|entry| entry.kind == EventKind::Placed);
-        let since = self.pass.begun_at.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
-        !began_as_order && order.placed_at >= since
+        !began_as_order && order.placed_at >= self.since()
+    }
+
+    /// Marks the pools of which units went from one order to another since the pass began: no stripe shows it, and the pass
+    /// may meet one order before and the other after. A change of an order's lines needs no mark, since the stripes show it.
+    async fn mark_moved(&mut self, order: &Order) -> Result<(), StoreError> {
+        if !order.moved_units_since(self.since()) {
+            return Ok(());
+        }
+        self.mark(order).await?;
+        // What went to orders that were split off is no longer in this one, and may have gone on from there.
+        let mut seen = HashSet::from([order.id]);
+        let mut next = order.split_off_since(self.since());
+        while let Some(id) = next.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            if let Some(stored) = self.maintenance.store.order_head_read(&order.tenant, id).await? {
+                self.mark(&stored.order).await?;
+                next.extend(stored.order.split_off_since(self.since()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the pools that an order's lines are of, also if it does not keep them any more.
+    async fn mark(&mut self, order: &Order) -> Result<(), StoreError> {
+        let pools = Keep::of_order(order).without_units();
+        if !self.tally.has_room(&pools) {
+            self.note().await?;
+        }
+        self.tally.add(&pools, true);
+        Ok(())
+    }
+
+    /// From when on something may have happened during this pass.
+    fn since(&self) -> Timestamp {
+        self.pass.begun_at.saturating_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN)
     }
 }

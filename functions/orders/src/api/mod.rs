@@ -1,14 +1,17 @@
 //! The handlers, and what orders look like from outside.
 
 pub mod cancel;
+pub mod change;
 mod lines;
 pub mod list;
+pub mod merge;
 pub mod place;
 pub mod read;
 pub mod reservation;
 pub mod reserve;
 pub mod returns;
 pub mod ship;
+pub mod split;
 pub mod view;
 
 use axum::response::Response;

@@ -3,14 +3,14 @@
 use super::lines::{self, LineBody};
 use super::place::IDEMPOTENT_REPLAYED;
 use super::reservation::{ReservationView, answer};
-use crate::placing::{LINES_AT_ONCE_MAX, Placed};
+use crate::placing::Placed;
 use crate::{App, problems};
 use axum::extract::State;
 use axum::response::Response;
 use holdfast_domain::ids::{Fingerprint, OrderId};
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::Currency;
-use holdfast_domain::order::{PlaceOrder, Purpose};
+use holdfast_domain::order::{LINES_AT_ONCE_MAX, PlaceOrder, Purpose};
 use holdfast_domain::payment::CapturePolicy;
 use holdfast_domain::text::Country;
 use holdfast_runtime::http::schemas::ProblemSchema;

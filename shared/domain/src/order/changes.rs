@@ -87,6 +87,10 @@ pub struct Sections {
     pub returns: bool,
     /// The refunds.
     pub refunds: bool,
+    /// What it consists of and costs: lines, further claims, discount, rates and total.
+    pub terms: bool,
+    /// When it expires.
+    pub expiry: bool,
 }
 
 /// A change that is allowed: the order after it, and what happens to its stock.

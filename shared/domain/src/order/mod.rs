@@ -4,14 +4,17 @@ mod changes;
 mod fulfilment;
 mod ledger;
 mod line;
+mod merging;
 mod parts;
 mod paying;
 mod placement;
 mod pricing;
 mod refusal;
 mod returned;
+mod revising;
 mod shares;
 mod shipment;
+mod splitting;
 mod state;
 mod tax;
 #[cfg(test)]
@@ -22,6 +25,7 @@ pub use changes::{Actor, Change, IllegalTransition, Sections, StockEffect};
 pub use fulfilment::NotFulfilled;
 pub use ledger::{BeyondLedger, Cause, EntryKind, LedgerEntry, Sums};
 pub use line::{Line, Quantity, Source};
+pub use merging::{NotMerged, Unlike};
 pub use parts::{PART_PRODUCTS_MAX, Part, Parts};
 pub use paying::RefundRefusal;
 pub use placement::{Customer, PlaceOrder, Purpose, RequestedLine};
@@ -30,8 +34,10 @@ pub use refusal::{PriceChange, Refusal};
 pub use returned::{
     OverRefund, RETURNED_LINES_MAX, Refund, RefundReason, RefundStatus, Restock, Return, ReturnRefusal, ReturnedLine,
 };
+pub use revising::{Exchange, NotChanged, Revision};
 pub use shares::share;
 pub use shipment::{Booking, RequestMark, SHIPMENTS_MAX, Shipment, ShipmentStatus, ShippedLine, ShippingRefusal, Wish};
+pub use splitting::{NotSplit, SplitAs};
 pub use state::OrderState;
 pub use tax::OrderTax;
 pub use transitions::{Role, TRANSITIONS, Transition, diagram};
@@ -52,6 +58,9 @@ pub const LINES_MAX: usize = 5_000;
 /// The most claims that one transaction takes: 100 actions (Amazon DynamoDB, `TransactWriteItems`), of which one
 /// writes their owner.
 pub const CLAIMS_MAX: usize = 99;
+
+/// The most lines of an order or a reservation that is one item: at 130 bytes each, it then stays below 60 KB.
+pub const LINES_AT_ONCE_MAX: usize = 400;
 
 /// The most units of one line (ORD-3).
 pub const QUANTITY_MAX: u32 = 10_000;

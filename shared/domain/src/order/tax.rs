@@ -44,6 +44,14 @@ impl Order {
         }
     }
 
+    /// Its tax as it is over these lines, which were taxed by its rates.
+    pub(super) fn tax_over(&self, lines: &[Line]) -> Option<OrderTax> {
+        let zero = Money::zero(self.total.currency());
+        let sum =
+            |sum: Money, line: &Line| sum.plus(line.tax).expect("the tax of lines is below what is owed for them");
+        self.tax.as_ref().map(|tax| OrderTax { amount: lines.iter().fold(zero, sum), ..tax.clone() })
+    }
+
     /// By which class and rate a line was taxed; none if the order has no tax.
     pub fn tax_rate_of(&self, line: &Line) -> Option<&(TaxClass, TaxPercent)> {
         let rates = &self.tax.as_ref()?.rates;

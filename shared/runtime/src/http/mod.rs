@@ -7,6 +7,7 @@ mod idempotency;
 mod observe;
 mod params;
 mod path;
+mod precondition;
 mod problem;
 pub mod schemas;
 mod scope;
@@ -16,6 +17,7 @@ pub use caller::{Caller, Right};
 pub use cursor::CursorKey;
 pub use idempotency::idempotency_key;
 pub use params::Params;
+pub use precondition::IfMatch;
 pub use problem::Problem;
 pub use scope::{Notes, OpenScope, Scope};
 

@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::invalid::Invalid;
 use holdfast_store::StoreError;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ struct Parts {
     errors: Vec<Invalid>,
     more: Map<String, Value>,
     retry_after_seconds: Option<u32>,
+    header: Option<(HeaderName, HeaderValue)>,
     cause: Option<Arc<StoreError>>,
 }
 
@@ -37,6 +38,7 @@ impl Problem {
             errors: Vec::new(),
             more: Map::new(),
             retry_after_seconds: None,
+            header: None,
             cause: None,
         }))
     }
@@ -97,6 +99,12 @@ impl Problem {
         self
     }
 
+    /// A header of the answer.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
+    }
+
     /// When to try again.
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after_seconds = Some(seconds);
@@ -141,6 +149,9 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some((name, value)) = &self.0.header {
+            headers.insert(name.clone(), value.clone());
         }
         if let Some(seconds) = self.0.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

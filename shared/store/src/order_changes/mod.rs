@@ -1,11 +1,14 @@
 //! Changing orders: each change is written if the order is still at the version that it was made from.
 
 mod giving_back;
+mod moving;
+mod revising;
 
 use crate::fulfilment_item::{LedgerItem, RefundItem, ReturnItem, ShipmentItem};
 use crate::item::{Item, number, value};
-use crate::order_item::{HistoryItem, PaymentItem, Place, stored_order};
-use crate::tax_item::taxed_now;
+use crate::line_item::{ClaimItem, LineItem};
+use crate::order_item::{DiscountItem, HistoryItem, PaymentItem, Place, RateItem, stored_order};
+use crate::tax_item::{TaxItem, taxed_now};
 use crate::{Store, StoreError, StoredOrder, keys};
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -14,6 +17,8 @@ use giving_back::restocked;
 use holdfast_domain::event::Trace;
 use holdfast_domain::order::{Change, Order, OrderState, StockEffect};
 use jiff::SignedDuration;
+pub use moving::Splitting;
+pub use revising::Revising;
 
 /// What came of changing an order.
 #[derive(Debug)]
@@ -144,6 +149,9 @@ impl Store {
             // A reserved word of DynamoDB.
             names.push(("#returns", "returns"));
         }
+        if change.sections.terms {
+            expression += &terms_written(order, &mut names, &mut values);
+        }
         let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let names = names.into_iter().map(|(name, attribute)| (name.to_owned(), attribute.to_owned())).collect();
         Update::builder()
@@ -182,6 +190,43 @@ fn sections_written(change: &Change, values: &mut Vec<(&str, AttributeValue)>) -
     write(sections.refunds, ", refunds = :refunds", ":refunds", &refunds);
     let address = || value(&order.address);
     write(sections.address && !change.becomes_order, ", address = :address", ":address", &address);
+    let expires_at = || number(order.expires_at.as_millisecond());
+    write(sections.expiry && !change.becomes_order, ", expires_at = :expires_at", ":expires_at", &expires_at);
+    expression
+}
+
+/// Adds what an order consists of and costs, and takes away what it has none of: to be added last.
+fn terms_written<'a>(
+    order: &Order,
+    names: &mut Vec<(&'a str, &'a str)>,
+    values: &mut Vec<(&'a str, AttributeValue)>,
+) -> String {
+    let currency = order.total.currency();
+    let lines: Vec<_> = order.lines.iter().map(|line| LineItem::of(line, currency)).collect();
+    let claims: Vec<_> = order.claims.iter().filter_map(ClaimItem::of).collect();
+    let rates: Vec<_> = order.rates.iter().map(RateItem::from).collect();
+    // Some of these are reserved words of DynamoDB.
+    names.extend([("#lines", "lines"), ("#total", "total")]);
+    values.extend([(":lines", value(&lines)), (":total", number(order.total.amount()))]);
+    let mut expression = ", #lines = :lines, #total = :total".to_owned();
+    let mut none = Vec::new();
+    let mut write = |is_there: bool, name: &'static str, assignment: &str, written: (&'static str, AttributeValue)| {
+        if is_there {
+            expression += assignment;
+            values.push(written);
+        } else {
+            none.push(name);
+        }
+    };
+    let tax = order.tax.as_ref().map(TaxItem::from);
+    write(tax.is_some(), "tax", ", tax = :tax", (":tax", value(&tax)));
+    let discount = order.discount.as_ref().map(DiscountItem::from);
+    write(discount.is_some(), "discount", ", discount = :discount", (":discount", value(&discount)));
+    write(!claims.is_empty(), "claims", ", claims = :claims", (":claims", value(&claims)));
+    write(!rates.is_empty(), "rates", ", rates = :rates", (":rates", value(&rates)));
+    if !none.is_empty() {
+        expression += &format!(" REMOVE {}", none.join(", "));
+    }
     expression
 }
 

@@ -94,6 +94,11 @@ impl Keep {
         Self::of(&merged(order.all_claims().into_iter().chain(late)))
     }
 
+    /// The same pools without a unit: to mark them, not to count.
+    pub fn without_units(self) -> Self {
+        Self { pools: self.pools.into_keys().map(|pool| (pool, 0)).collect(), ..self }
+    }
+
     /// Whether it goes into the balances when its day is closed. What takes so many claims that its release would not fit
     /// a transaction with the balances does not: it is counted in every pass.
     pub fn goes_into_balance(&self) -> bool {

@@ -49,7 +49,8 @@ impl Tally {
         self.sums.len() + new <= POOLS_MAX
     }
 
-    /// Adds what is kept. `moved` says that it may have been counted in another list, too: its pools are not judged.
+    /// Adds what is kept. `moved` says that it may have been counted in another list or order, too, or in none: its pools
+    /// are not judged.
     pub fn add(&mut self, keep: &Keep, moved: bool) {
         for (pool, units) in &keep.pools {
             let sum = self.sums.entry(pool.clone()).or_default();

@@ -1,5 +1,6 @@
 //! Laws of orders, on random sequences of deeds.
 
+mod changes;
 mod paying;
 
 use super::*;
