@@ -6,3 +6,4 @@ pub mod config;
 pub mod http;
 pub mod message;
 pub mod telemetry;
+pub mod view;

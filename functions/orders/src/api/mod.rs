@@ -7,12 +7,12 @@ pub mod place;
 pub mod read;
 pub mod reservation;
 pub mod reserve;
-pub mod view;
 
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::invalid::Invalid;
 use holdfast_domain::order::{Actor, Order};
 use holdfast_runtime::http::{Caller, Problem, Right, Scope};
+use holdfast_runtime::view;
 use holdfast_store::Store;
 
 /// An order that the caller may see, with all its lines. A reservation, or an attempt to place an order, is none.

@@ -1,5 +1,6 @@
-//! An order as its customer sees it.
+//! An order as its customer sees it, over HTTP and in exports alike.
 
+use crate::http::schemas::{AddressSchema, MoneySchema};
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::address::Address;
 use holdfast_domain::event::EventKind;
@@ -8,7 +9,6 @@ use holdfast_domain::money::Money;
 use holdfast_domain::order::{Line, Order, OrderState};
 use holdfast_domain::payment::PaymentStatus;
 use holdfast_domain::terms::rate::Rate;
-use holdfast_runtime::http::schemas::{AddressSchema, MoneySchema};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::Serialize;
