@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::payment::{AttemptNumber, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
+use holdfast_runtime::task_queue::TaskQueue;
 use maintenance::{Job, Maintenance, Report, Task};
 use order_worker::{Authorisation, PaymentError, PaymentGateway, Stripe, Worker};
 use outbox_relay::Relay;
@@ -46,6 +47,8 @@ impl BackOffice {
         let queue = sqs.create_queue().queue_name(name).attributes(QueueAttributeName::VisibilityTimeout, "30");
         let queue_url = queue.send().await.expect("the queue is made").queue_url.expect("a queue has a URL");
         let publisher = Publisher::new(aws.sqs(), queue_url.clone());
+        // No export is asked for here.
+        let exports = TaskQueue::new(aws.sqs(), queue_url.clone());
         let store = engine.store();
         let stripe = Stripe::new(&stack.payment_url, "sk_test_local").expect("TLS is set up");
         let payments = Arc::new(FaultyPayments { stripe, wire: Arc::clone(&engine.wire) });
@@ -53,7 +56,7 @@ impl BackOffice {
         Self {
             relay: Relay { store: store.clone(), publisher: publisher.clone(), clock: clock.clone() },
             worker: Worker { store: store.clone(), publisher: publisher.clone(), payments, clock: clock.clone() },
-            maintenance: Maintenance { store, publisher, clock },
+            maintenance: Maintenance { store, publisher, exports, clock },
             sqs,
             queue_url,
             streams: engine.streams(),

@@ -4,6 +4,7 @@ pub mod back_office;
 pub mod clock;
 pub mod endpoints;
 pub mod engine;
+pub mod exporting;
 pub mod faults;
 pub mod interleave;
 pub mod requests;

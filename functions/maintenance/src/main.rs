@@ -1,6 +1,6 @@
 //! The `maintenance` function: wiring only.
 
-use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, telemetry};
+use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, task_queue::TaskQueue, telemetry};
 use holdfast_store::Store;
 use lambda_runtime::{LambdaEvent, service_fn};
 use maintenance::{Maintenance, Task};
@@ -11,7 +11,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::from_environment()?;
     let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
     let publisher = Publisher::new(aws.sqs(), config::text("EVENTS_QUEUE_URL")?);
-    let maintenance = Maintenance { store, publisher, clock: Clock::system() };
+    let exports = TaskQueue::new(aws.sqs(), config::text("EXPORTS_QUEUE_URL")?);
+    let maintenance = Maintenance { store, publisher, exports, clock: Clock::system() };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Task>| {
         maintenance.run(event.payload).await.map_err(lambda_runtime::Error::from)
     }))

@@ -30,9 +30,12 @@ pub fn document() -> anyhow::Result<String> {
     let components = ComponentsBuilder::new().security_scheme("jwt", SecurityScheme::Http(token)).build();
     let mut document = OpenApi::new(info.build(), utoipa::openapi::Paths::new());
     document.components = Some(components);
-    for described in
-        [orders::Description::openapi(), inventory::Description::openapi(), catalog::Description::openapi()]
-    {
+    for described in [
+        orders::Description::openapi(),
+        inventory::Description::openapi(),
+        catalog::Description::openapi(),
+        exports::Description::openapi(),
+    ] {
         document.merge(described);
     }
     Ok(document.to_pretty_json()? + "\n")

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod event;
+pub mod export;
 pub mod ids;
 pub mod invalid;
 pub mod money;

@@ -10,7 +10,9 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
     ("catalog", &["TABLE_NAME"]),
     ("outbox-relay", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
     ("order-worker", &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_API_URL", "STRIPE_API_KEY"]),
-    ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL"]),
+    ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL", "EXPORTS_QUEUE_URL"]),
+    ("exports", &["TABLE_NAME", "CURSOR_KEY", "EXPORTS_QUEUE_URL", "EXPORTS_BUCKET"]),
+    ("exporter", &["TABLE_NAME", "EXPORTS_QUEUE_URL", "EXPORTS_BUCKET"]),
 ];
 
 /// The variables that every function reads.

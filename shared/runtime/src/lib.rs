@@ -5,5 +5,6 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod message;
+pub mod task_queue;
 pub mod telemetry;
 pub mod view;

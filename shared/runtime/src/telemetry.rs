@@ -20,6 +20,8 @@ pub fn start() {
         "outbox_relay",
         "order_worker",
         "maintenance",
+        "exports",
+        "exporter",
     ];
     let filter = ours.iter().fold("warn".to_owned(), |filter, target| format!("{filter},{target}={level}"));
     let started = tracing_subscriber::fmt()

@@ -3,6 +3,11 @@
 //! Every partition key but the outbox's begins with the tenant, so that no key of one tenant can equal one of another:
 //! ids hold no `#` (see `holdfast_domain::ids`).
 
+mod exports;
+
+pub(crate) use exports::parse_export_pk;
+pub use exports::{OPEN_EXPORTS, export, export_position, exports};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use holdfast_domain::ids::{CouponCode, CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
 use holdfast_domain::money::Currency;

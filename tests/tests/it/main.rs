@@ -5,6 +5,7 @@
 mod catalogue;
 mod cost;
 mod coupons;
+mod exports;
 mod faults;
 mod guards;
 mod inputs;
@@ -20,6 +21,7 @@ mod reconciliation;
 mod reservations;
 mod sold_out;
 mod stack;
+mod stack_exports;
 mod stack_holds;
 mod stock;
 mod template;

@@ -156,7 +156,12 @@ fn routes(function: &Value) -> BTreeSet<(String, String)> {
 #[test]
 fn the_template_routes_exactly_what_the_functions_serve() {
     let functions = functions(&template());
-    for (name, served) in [("orders", orders::ROUTES), ("inventory", inventory::ROUTES), ("catalog", catalog::ROUTES)] {
+    for (name, served) in [
+        ("orders", orders::ROUTES),
+        ("inventory", inventory::ROUTES),
+        ("catalog", catalog::ROUTES),
+        ("exports", exports::ROUTES),
+    ] {
         let served = served.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned()));
         assert_eq!(routes(&functions[name]), served.collect(), "routes of {name}: in the template (left), in the code");
     }
@@ -181,9 +186,24 @@ fn every_route_asks_for_a_scope() {
 #[test]
 fn a_message_stays_hidden_for_six_times_the_workers_timeout() {
     let template = template();
-    let hidden = template["Resources"]["OrderEventsQueue"]["Properties"]["VisibilityTimeout"].as_u64();
-    let timeout = functions(&template)["order-worker"]["Properties"]["Timeout"].as_u64();
-    assert!(hidden.expect("a number") >= 6 * timeout.expect("a number"), "{hidden:?} against {timeout:?} seconds");
+    for (queue, worker) in [("OrderEventsQueue", "order-worker"), ("ExportsQueue", "exporter")] {
+        let hidden = template["Resources"][queue]["Properties"]["VisibilityTimeout"].as_u64();
+        let timeout = functions(&template)[worker]["Properties"]["Timeout"].as_u64();
+        let (hidden, timeout) = (hidden.expect("a number"), timeout.expect("a number"));
+        assert!(hidden >= 6 * timeout, "{queue}: {hidden} against {timeout} seconds");
+    }
+}
+
+#[test]
+fn ord_18_parts_of_exports_are_private_and_kept_as_long_as_the_code_says() {
+    let bucket = &template()["Resources"]["ExportsBucket"]["Properties"];
+    let block = &bucket["PublicAccessBlockConfiguration"];
+    let all = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
+    assert!(all.iter().all(|setting| block[setting] == true), "{block}");
+    assert!(bucket["BucketEncryption"].is_object() && bucket["VersioningConfiguration"].is_null());
+    let rule = &bucket["LifecycleConfiguration"]["Rules"][0];
+    let kept = holdfast_domain::export::KEPT.as_hours() / 24;
+    assert_eq!((&rule["Status"], rule["ExpirationInDays"].as_i64()), (&Value::from("Enabled"), Some(kept)));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `cargo dev bench`: measurements, each printed as a table or as one JSON object.
 
 mod hot_product;
+mod invoking;
 mod optimised;
 mod orders;
 mod reconcile;

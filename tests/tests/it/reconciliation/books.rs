@@ -6,6 +6,7 @@ use holdfast_domain::order::Change;
 use holdfast_domain::payment::{PaymentOutcome, PaymentReference};
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Publisher;
+use holdfast_runtime::task_queue::TaskQueue;
 use holdfast_store::{Changed, Store};
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
@@ -46,8 +47,10 @@ impl Books {
         });
         // Nobody is late in these tests unless they say so, so that nothing is sent there.
         let nowhere = "http://127.0.0.1:9".to_owned();
-        let publisher = Publisher::new(shop.engine.aws(Some(nowhere.clone())).sqs(), nowhere);
-        let maintenance = Maintenance { store: shop.engine.store(), publisher, clock };
+        let sqs = shop.engine.aws(Some(nowhere.clone())).sqs();
+        let publisher = Publisher::new(sqs.clone(), nowhere.clone());
+        let exports = TaskQueue::new(sqs, nowhere);
+        let maintenance = Maintenance { store: shop.engine.store(), publisher, exports, clock };
         Self { shop, maintenance, stride_ms }
     }
 
