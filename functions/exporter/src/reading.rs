@@ -7,8 +7,8 @@ use holdfast_store::{FoundOrder, Store, StoreError, StoredOrder};
 use std::pin::Pin;
 use std::vec::IntoIter;
 
-/// How many batches of orders are read at the same time, and so in memory.
-const BATCHES_AT_ONCE: usize = 4;
+/// How many batches of orders are read at the same time, and so in memory: enough for DynamoDB's time to answer.
+const BATCHES_AT_ONCE: usize = 3;
 
 /// A batch of orders, and the position up to which there are no others.
 type Batch = (Vec<FoundOrder>, String);

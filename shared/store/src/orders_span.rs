@@ -5,6 +5,7 @@
 
 use crate::order_item::stored_order;
 use crate::orders_list::position_order;
+use crate::stock::BATCH_GET_MAX;
 use crate::{Store, StoreError, StoredOrder, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::future::try_join_all;
@@ -15,8 +16,8 @@ use std::collections::VecDeque;
 /// How many positions of a shard are read at once.
 const SHARD_PAGE: i32 = 250;
 
-/// The most orders of one step of a walk: what is read of the table at once, and an order may be as large as an item.
-pub const PLACES_MAX: usize = 25;
+/// The most orders of one step of a walk: what one call reads of the table (Amazon DynamoDB, `BatchGetItem`).
+pub const PLACES_MAX: usize = BATCH_GET_MAX;
 
 /// A walk over the orders that a tenant placed in a span.
 pub struct OrderWalk {

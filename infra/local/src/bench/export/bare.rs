@@ -13,7 +13,7 @@ use jiff::ToSpan as _;
 use crate::engines::aws::{ACCESS_KEY, REGION};
 
 /// How many batches are read at the same time, as the exporter does.
-const BATCHES_AT_ONCE: usize = 4;
+const BATCHES_AT_ONCE: usize = 3;
 /// The most keys of a batch (Amazon DynamoDB, `BatchGetItem`), and of a page.
 const BATCH: i32 = 100;
 
