@@ -15,6 +15,7 @@ use holdfast_domain::order::Booking;
 use holdfast_domain::payment::{Capture, PaymentOutcome, PaymentReference};
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
+use holdfast_runtime::task_queue::TaskQueue;
 use maintenance::{Job, Maintenance, Report, Task};
 use order_worker::{
     Authorisation, BookShipment, CaptureOutcome, Carrier, CarrierError, HttpCarrier, PaymentError, PaymentGateway,
@@ -58,6 +59,8 @@ impl BackOffice {
         let publisher = Publisher::new(aws.sqs(), queue_url.clone());
         let (notifications, notifications_url) = mailroom::queue(engine).await;
         let queues = Queues { orders: publisher.clone(), notifications };
+        // No export is asked for here.
+        let exports = TaskQueue::new(aws.sqs(), queue_url.clone());
         let store = engine.store();
         let stripe = Stripe::new(&stack.payment_url, "sk_test_local").expect("TLS is set up");
         let payments = Arc::new(FaultyPayments { stripe, wire: Arc::clone(&engine.wire) });
@@ -73,7 +76,7 @@ impl BackOffice {
                 recovery_after: jiff::SignedDuration::from_hours(1),
             },
             worker: Worker { store: store.clone(), publisher, payments, carrier, clock: clock.clone() },
-            maintenance: Maintenance { store, queues, clock },
+            maintenance: Maintenance { store, queues, exports, clock },
             sqs,
             queue_url,
             notifications_url,

@@ -64,15 +64,20 @@ impl Engine {
     /// Clients whose calls pass the wire.
     pub fn aws(&self, sqs_url: Option<String>) -> Aws {
         let credentials = Credentials::new("local", "local", None, None, "tests");
-        let endpoints = Endpoints { dynamodb: Some(self.url.clone()), sqs: sqs_url };
+        let endpoints = Endpoints { dynamodb: Some(self.url.clone()), s3: sqs_url.clone(), sqs: sqs_url };
         Aws::new("us-east-1".to_owned(), credentials, Arc::clone(&self.wire).client(), endpoints)
+    }
+
+    /// Clients of the services at a URL, past the wire.
+    pub fn plain(url: &str) -> Aws {
+        let credentials = Credentials::new("local", "local", None, None, "tests");
+        let endpoints = Endpoints { dynamodb: None, sqs: Some(url.to_owned()), s3: Some(url.to_owned()) };
+        Aws::new("us-east-1".to_owned(), credentials, Arc::<Wire>::default().client(), endpoints)
     }
 
     /// A client of a queue service past the wire.
     pub fn plain_sqs(url: &str) -> aws_sdk_sqs::Client {
-        let credentials = Credentials::new("local", "local", None, None, "tests");
-        let endpoints = Endpoints { dynamodb: None, sqs: Some(url.to_owned()) };
-        Aws::new("us-east-1".to_owned(), credentials, Arc::<Wire>::default().client(), endpoints).sqs()
+        Self::plain(url).sqs()
     }
 
     /// A store over the table, through the wire.

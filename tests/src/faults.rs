@@ -44,6 +44,7 @@ type Rewrite = Box<dyn Fn(&str, &mut Value) + Send + Sync>;
 pub struct Wire {
     state: Mutex<State>,
     rewrite: Mutex<Option<Rewrite>>,
+    stripped: Mutex<Option<&'static str>>,
     meeting: Mutex<Option<(&'static str, Arc<Barrier>)>>,
     halt: Mutex<Option<(&'static str, Halt)>>,
 }
@@ -71,6 +72,8 @@ impl Halt {
 struct State {
     /// The position of each call since the counting began, by its invocation id.
     positions: HashMap<String, usize>,
+    /// The operations of those calls, in their order.
+    operations: Vec<String>,
     counting: bool,
     fault: Option<(usize, Way)>,
     fired: bool,
@@ -89,9 +92,19 @@ impl Wire {
         (state.positions.len(), state.fired)
     }
 
+    /// The operations called since the counting began, in their order.
+    pub fn operations(&self) -> Vec<String> {
+        self.state.lock().expect("no test panics while it holds this").operations.clone()
+    }
+
     /// Rewrites requests from here on.
     pub fn rewrite(&self, rewrite: impl Fn(&str, &mut Value) + Send + Sync + 'static) {
         *self.rewrite.lock().expect("no test panics while it holds this") = Some(Box::new(rewrite));
+    }
+
+    /// Takes a header away from every request from here on.
+    pub fn strip(&self, header: &'static str) {
+        *self.stripped.lock().expect("no test panics while it holds this") = Some(header);
     }
 
     /// From here on, calls of an operation wait until `calls` of them are there, and are sent together: whatever their
@@ -112,7 +125,7 @@ impl Wire {
     pub fn outside_call(&self) -> Option<Way> {
         let mut state = self.state.lock().expect("no test panics while it holds this");
         let id = format!("outside-{}", state.positions.len());
-        state.way_of(id)
+        state.way_of(id, "outside")
     }
 
     /// An HTTP client over this wire.
@@ -127,7 +140,7 @@ impl Wire {
 
     fn way_of(&self, request: &HttpRequest) -> Option<Way> {
         let id = request.headers().get("amz-sdk-invocation-id").unwrap_or_default().to_owned();
-        self.state.lock().expect("no test panics while it holds this").way_of(id)
+        self.state.lock().expect("no test panics while it holds this").way_of(id, operation_of(request))
     }
 
     fn meeting(&self, request: &HttpRequest) -> Option<Arc<Barrier>> {
@@ -142,8 +155,14 @@ impl Wire {
     }
 
     fn rewritten(&self, request: &mut HttpRequest) {
+        if let Some(header) = *self.stripped.lock().expect("no test panics while it holds this") {
+            request.headers_mut().remove(header);
+        }
         let rewrite = self.rewrite.lock().expect("no test panics while it holds this");
         let Some(rewrite) = &*rewrite else { return };
+        if !request.headers().contains_key(TARGET) {
+            return;
+        }
         let operation = operation_of(request).to_owned();
         let body = request.body().bytes().unwrap_or_default();
         let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -155,12 +174,15 @@ impl Wire {
 }
 
 impl State {
-    fn way_of(&mut self, id: String) -> Option<Way> {
+    fn way_of(&mut self, id: String, operation: &str) -> Option<Way> {
         if !self.counting {
             return None;
         }
         let next = self.positions.len();
         let position = *self.positions.entry(id).or_insert(next);
+        if position == next {
+            self.operations.push(operation.to_owned());
+        }
         let way = self.fault.filter(|(at, _)| *at == position).map(|(_, way)| way);
         self.fired |= way.is_some();
         way
@@ -212,9 +234,15 @@ impl HttpConnector for FaultyConnector {
     }
 }
 
+/// Names the operation where the protocol is JSON.
+const TARGET: &str = "x-amz-target";
+
+/// The name of a request's operation; for S3, which has none in its requests, their method.
 fn operation_of(request: &HttpRequest) -> &str {
-    let target = request.headers().get("x-amz-target").unwrap_or_default();
-    target.rsplit('.').next().unwrap_or_default()
+    match request.headers().get(TARGET) {
+        Some(target) => target.rsplit('.').next().unwrap_or_default(),
+        None => request.method(),
+    }
 }
 
 fn transaction_items(request: &HttpRequest) -> usize {

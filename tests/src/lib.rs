@@ -5,6 +5,7 @@ pub mod clock;
 pub mod clocked_queue;
 pub mod endpoints;
 pub mod engine;
+pub mod exporting;
 pub mod faults;
 pub mod interleave;
 pub mod mailroom;

@@ -15,6 +15,7 @@ use holdfast_runtime::http::{CursorKey, observed};
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::names::Names;
 use holdfast_runtime::routing::Queues;
+use holdfast_runtime::task_queue::TaskQueue;
 use maintenance::{Job, Maintenance, Report, Task};
 use notifier::{Notifications, Notifier, NotifyError, Sender};
 use outbox_relay::Relay;
@@ -72,6 +73,8 @@ impl Mailroom {
             cursor_key: CursorKey::new("test"),
             clock: clock.clone(),
         });
+        // No export is asked for here.
+        let exports = TaskQueue::new(shop.engine.aws(Some(queue.url.clone())).sqs(), queue.url.clone());
         Self {
             notifications: Notifications {
                 store: store.clone(),
@@ -87,7 +90,7 @@ impl Mailroom {
                 clock: clock.clone(),
                 recovery_after: jiff::SignedDuration::from_hours(1),
             },
-            maintenance: Maintenance { store, queues, clock },
+            maintenance: Maintenance { store, queues, exports, clock },
             orders_queue,
             queue,
             names,

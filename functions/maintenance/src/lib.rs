@@ -1,6 +1,7 @@
-//! What schedules start: the sweep of the outbox, the search for late holds, more stripes for pressed pools, and the
-//! reconciliation of pools with orders.
+//! What schedules start: the sweep of the outbox, the search for late holds, more stripes for pressed pools, the
+//! reconciliation of pools with orders, and the search for exports whose message was lost.
 
+mod exports;
 mod late_holds;
 mod outbox_sweep;
 mod pools;
@@ -10,6 +11,7 @@ pub use reconcile::{Drift, Reconciled};
 
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::routing::Queues;
+use holdfast_runtime::task_queue::TaskQueue;
 use holdfast_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,8 @@ pub enum Job {
     ReconcileResume,
     /// Split the pools at which too many orders meet.
     Pools,
+    /// Find exports whose message was lost.
+    Exports,
 }
 
 /// What a run did.
@@ -43,17 +47,17 @@ pub enum Job {
 pub struct Report {
     /// Which job.
     pub job: Job,
-    /// Entries, orders or pools looked at.
+    /// Entries, orders, pools or exports looked at.
     pub seen: usize,
     /// Pools changed.
     pub changed: usize,
-    /// Events published.
+    /// Events and messages sent.
     pub published: usize,
     /// Events that failed, or pools that were too busy: they wait for the next run.
     pub waiting: usize,
     /// Events given up: dead letters now.
     pub dead: usize,
-    /// Orders and pools passed over because their items could not be read; each is logged.
+    /// Orders, pools and exports passed over because their items could not be read; each is logged.
     pub unreadable: usize,
     /// What the proof found, if that was the job.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,6 +70,8 @@ pub struct Maintenance {
     pub store: Store,
     /// Where events go.
     pub queues: Queues,
+    /// Where messages about exports go.
+    pub exports: TaskQueue,
     /// Tells what is due.
     pub clock: Clock,
 }
@@ -83,6 +89,7 @@ impl Maintenance {
             Job::Reconcile => self.reconcile(false).await,
             Job::ReconcileResume => self.reconcile(true).await,
             Job::Pools => self.pools().await,
+            Job::Exports => self.exports().await,
         }?;
         tracing::info!(
             job = ?report.job,

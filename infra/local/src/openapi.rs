@@ -36,6 +36,7 @@ pub fn document() -> anyhow::Result<String> {
         catalog::Description::openapi(),
         payment_webhooks::Description::openapi(),
         webhooks::Description::openapi(),
+        exports::Description::openapi(),
     ] {
         document.merge(described);
     }

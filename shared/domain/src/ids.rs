@@ -155,15 +155,7 @@ impl OrderId {
     }
 
     fn of_parts(tenant: &TenantId, parts: &[&str]) -> Self {
-        let mut hash = Sha256::new();
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let mut bytes = [0; 16];
-        bytes[..2].copy_from_slice(&tenant.tag());
-        bytes[2..].copy_from_slice(&hash.finalize()[..14]);
-        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+        Self(derived(tenant, parts))
     }
 
     /// Whether the id may be of an order of this tenant. One that may not is another tenant's, or made up: it is
@@ -192,6 +184,53 @@ impl std::fmt::Display for OrderId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// An export of orders. Derived like an order, so that a retry arrives at the same item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExportId(Uuid);
+
+impl ExportId {
+    /// The id of the export that this person asks for under this key. No order has it, whatever its key.
+    pub fn derive(tenant: &TenantId, person: &CustomerId, key: &IdempotencyKey) -> Self {
+        Self(derived(tenant, &[tenant.as_str(), person.as_str(), key.as_str(), "export"]))
+    }
+
+    /// Whether the id may be of an export of this tenant: as with orders, another one is refused without a read.
+    pub fn may_be_of(&self, tenant: &TenantId) -> bool {
+        self.0.as_bytes()[..2] == tenant.tag()
+    }
+
+    /// Reads an id from a path or a message.
+    ///
+    /// # Errors
+    /// When the text is not a hyphenated UUID.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let hyphenated = text.len() == 36;
+        let parsed = Uuid::try_parse(text).ok().filter(|_| hyphenated);
+        parsed.map(Self).ok_or_else(|| Invalid::new("export_id", "must be a UUID"))
+    }
+}
+
+impl std::fmt::Display for ExportId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A version 8 UUID (RFC 9562 §5.8): two bytes tag the tenant, the rest is a SHA-256 over the parts, each preceded by its
+/// length so that no two lists of parts read alike.
+fn derived(tenant: &TenantId, parts: &[&str]) -> Uuid {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut bytes = [0; 16];
+    bytes[..2].copy_from_slice(&tenant.tag());
+    bytes[2..].copy_from_slice(&hash.finalize()[..14]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// What a request asked for, as a digest: the same key with another one is a mistake of the caller.

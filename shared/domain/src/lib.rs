@@ -6,6 +6,7 @@
 pub mod address;
 pub mod contact;
 pub mod event;
+pub mod export;
 pub mod ids;
 pub mod invalid;
 pub mod mail;

@@ -5,6 +5,7 @@ use crate::config::{self, ConfigError};
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
@@ -16,6 +17,11 @@ const ATTEMPT: Duration = Duration::from_millis(1_500);
 const CALL: Duration = Duration::from_secs(4);
 /// How often a call is tried, the first time included.
 const ATTEMPTS_MAX: u32 = 3;
+
+/// How long one attempt to store or read an object may take: some megabytes at a megabyte a second.
+const OBJECT_ATTEMPT: Duration = Duration::from_secs(8);
+/// How long a call about an object may take with its retries.
+const OBJECT_CALL: Duration = Duration::from_secs(25);
 
 /// Where calls go and as whom.
 pub struct Aws {
@@ -30,6 +36,8 @@ pub struct Endpoints {
     pub dynamodb: Option<String>,
     /// Of SQS.
     pub sqs: Option<String>,
+    /// Of S3.
+    pub s3: Option<String>,
 }
 
 impl Aws {
@@ -50,6 +58,7 @@ impl Aws {
         let endpoints = Endpoints {
             dynamodb: config::text("AWS_ENDPOINT_URL_DYNAMODB").ok(),
             sqs: config::text("AWS_ENDPOINT_URL_SQS").ok(),
+            s3: config::text("AWS_ENDPOINT_URL_S3").ok(),
         };
         Ok(Self::new(config::text("AWS_REGION")?, credentials, http, endpoints))
     }
@@ -92,5 +101,21 @@ impl Aws {
         let mut config = aws_sdk_sqs::config::Builder::from(&self.config);
         config.set_endpoint_url(self.endpoints.sqs.clone());
         aws_sdk_sqs::Client::from_conf(config.build())
+    }
+
+    /// A client of S3. TLS protects bodies on their way: no checksum is computed besides.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(OBJECT_ATTEMPT)
+            .operation_timeout(OBJECT_CALL);
+        let mut config = aws_sdk_s3::config::Builder::from(&self.config)
+            .timeout_config(timeouts.build())
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // An engine that stands in for S3 has one host name for all buckets.
+            .force_path_style(self.endpoints.s3.is_some());
+        config.set_endpoint_url(self.endpoints.s3.clone());
+        aws_sdk_s3::Client::from_conf(config.build())
     }
 }

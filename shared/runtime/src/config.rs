@@ -16,9 +16,11 @@ pub const VARIABLES: &[(&str, &[&str])] = &[
     ),
     // Every function is given the table's name; this one has no right to it.
     ("payment-webhooks", &["TABLE_NAME", "EVENTS_QUEUE_URL", "STRIPE_WEBHOOK_SECRET"]),
-    ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL"]),
+    ("maintenance", &["TABLE_NAME", "EVENTS_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "EXPORTS_QUEUE_URL"]),
     ("webhooks", &["TABLE_NAME", "NOTIFICATIONS_QUEUE_URL", "CURSOR_KEY", "WEBHOOK_LOOPBACK"]),
     ("notifier", &["TABLE_NAME", "NOTIFICATIONS_QUEUE_URL", "WEBHOOK_LOOPBACK"]),
+    ("exports", &["TABLE_NAME", "CURSOR_KEY", "EXPORTS_QUEUE_URL", "EXPORTS_BUCKET"]),
+    ("exporter", &["TABLE_NAME", "EXPORTS_QUEUE_URL", "EXPORTS_BUCKET"]),
 ];
 
 /// The variables that every function reads.

@@ -8,4 +8,6 @@ pub mod message;
 pub mod names;
 pub mod outside;
 pub mod routing;
+pub mod task_queue;
 pub mod telemetry;
+pub mod view;

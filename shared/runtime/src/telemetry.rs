@@ -20,8 +20,11 @@ pub fn start() {
         "outbox_relay",
         "order_worker",
         "maintenance",
+        "payment_webhooks",
         "webhooks",
         "notifier",
+        "exports",
+        "exporter",
     ];
     let filter = ours.iter().fold("warn".to_owned(), |filter, target| format!("{filter},{target}={level}"));
     let started = tracing_subscriber::fmt()

@@ -3,8 +3,11 @@
 //! Every partition key but the outbox's begins with the tenant, so that no key of one tenant can equal one of another:
 //! ids hold no `#` (see `holdfast_domain::ids`).
 
+mod exports;
 mod told;
 
+pub(crate) use exports::parse_export_pk;
+pub use exports::{OPEN_EXPORTS, export, export_position, exports};
 pub use told::{
     DELIVERY_PREFIX, ENDPOINT_PREFIX, deliveries, delivery, endpoint, endpoint_count, endpoints, mail, mail_settings,
     parse_delivery_sk,

@@ -149,7 +149,7 @@ impl Store {
     }
 
     /// The newest positions of an index partition from `from` on that stand before `upper`.
-    async fn positions(
+    pub(crate) async fn positions(
         &self,
         (index, attribute, partition): &(&str, &str, String),
         from: Timestamp,
@@ -217,7 +217,7 @@ impl Store {
     }
 }
 
-fn position_order(position: &str) -> Option<OrderId> {
+pub(crate) fn position_order(position: &str) -> Option<OrderId> {
     OrderId::parse(position.split_once('#')?.1).ok()
 }
 

@@ -277,7 +277,7 @@ impl Clients {
         use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
         let credentials = aws_sdk_dynamodb::config::Credentials::new("local", "local", None, None, "tests");
         let endpoint = Some("http://engine".to_owned());
-        let endpoints = holdfast_runtime::clients::Endpoints { dynamodb: endpoint.clone(), sqs: endpoint };
+        let endpoints = holdfast_runtime::clients::Endpoints { dynamodb: endpoint.clone(), sqs: endpoint, s3: None };
         let aws = Aws::new("us-east-1".to_owned(), credentials, board.client(), endpoints);
         // The SDK's quota of repetitions is one for the whole process: one seed would spend what another needs. No run
         // fails so often that a quota of its own would matter.

@@ -24,8 +24,15 @@ fn every_route_is_described_and_nothing_else() {
             methods.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
         })
         .collect();
-    let routes =
-        [orders::ROUTES, inventory::ROUTES, catalog::ROUTES, payment_webhooks::ROUTES, webhooks::ROUTES].concat();
+    let routes = [
+        orders::ROUTES,
+        inventory::ROUTES,
+        catalog::ROUTES,
+        payment_webhooks::ROUTES,
+        webhooks::ROUTES,
+        exports::ROUTES,
+    ]
+    .concat();
     let served: BTreeSet<_> = routes.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(described, served);
     assert_eq!(document["openapi"], "3.1.0");

@@ -164,6 +164,7 @@ fn the_template_routes_exactly_what_the_functions_serve() {
         ("catalog", catalog::ROUTES),
         ("payment-webhooks", payment_webhooks::ROUTES),
         ("webhooks", webhooks::ROUTES),
+        ("exports", exports::ROUTES),
     ];
     for (name, served) in all {
         let served = served.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned()));
@@ -191,11 +192,25 @@ fn every_route_asks_for_a_scope() {
 #[test]
 fn a_message_stays_hidden_for_six_times_the_workers_timeout() {
     let template = template();
-    for (queue, worker) in [("OrderEventsQueue", "order-worker"), ("NotificationsQueue", "notifier")] {
+    for (queue, worker) in
+        [("OrderEventsQueue", "order-worker"), ("NotificationsQueue", "notifier"), ("ExportsQueue", "exporter")]
+    {
         let hidden = template["Resources"][queue]["Properties"]["VisibilityTimeout"].as_u64();
         let timeout = functions(&template)[worker]["Properties"]["Timeout"].as_u64();
         assert!(hidden.expect("a number") >= 6 * timeout.expect("a number"), "{hidden:?} against {timeout:?} seconds");
     }
+}
+
+#[test]
+fn ord_18_parts_of_exports_are_private_and_kept_as_long_as_the_code_says() {
+    let bucket = &template()["Resources"]["ExportsBucket"]["Properties"];
+    let block = &bucket["PublicAccessBlockConfiguration"];
+    let all = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
+    assert!(all.iter().all(|setting| block[setting] == true), "{block}");
+    assert!(bucket["BucketEncryption"].is_object() && bucket["VersioningConfiguration"].is_null());
+    let rule = &bucket["LifecycleConfiguration"]["Rules"][0];
+    let kept = holdfast_domain::export::KEPT.as_hours() / 24;
+    assert_eq!((&rule["Status"], rule["ExpirationInDays"].as_i64()), (&Value::from("Enabled"), Some(kept)));
 }
 
 /// Whoever publishes by the routing table has the URL of each of its queues, and may send to it; and each queue is read by

@@ -66,7 +66,8 @@ impl Maintenance {
         let tally = Tally::default();
         let meter = Arc::<Meter>::default();
         let store = self.store.metered(Arc::clone(&meter));
-        let metered = Self { store, queues: self.queues.clone(), clock: self.clock.clone() };
+        let (queues, exports) = (self.queues.clone(), self.exports.clone());
+        let metered = Self { store, queues, exports, clock: self.clock.clone() };
         let mut run = Run {
             maintenance: &metered,
             meter,

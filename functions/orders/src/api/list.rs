@@ -7,11 +7,11 @@ use holdfast_domain::ids::CustomerId;
 use holdfast_domain::invalid::Invalid;
 use holdfast_domain::order::{Order, OrderState};
 use holdfast_runtime::http::schemas::ProblemSchema;
-use holdfast_runtime::http::{Params, Problem, Right, Scope};
+use holdfast_runtime::http::{Params, Problem, Right, Scope, instant};
 use holdfast_store::keys::order_position;
 use holdfast_store::{ListRange, Page, Store};
 use http::Uri;
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -65,8 +65,8 @@ pub async fn list(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Result
         false => Err("is for staff; without it you see your own orders".to_owned()),
     });
     let owner = customer.or_else(|| (!staff).then(|| caller.customer.id.clone()));
-    let from = params.read("from", instant);
-    let to = params.read("to", instant);
+    let from = params.read("from", query_instant);
+    let to = params.read("to", query_instant);
     let state = params.read("state", |text| text.parse::<OrderState>().map_err(|invalid| invalid.problem));
     let limit = params.read("limit", limit).unwrap_or(LIMIT_DEFAULT);
     let fields = params.read("fields", fields);
@@ -123,18 +123,9 @@ async fn add_lines(store: &Store, page: &mut Page) -> Result<(), Problem> {
     Ok(())
 }
 
-/// An instant with its offset, or a date, which begins at midnight UTC (ORD-12).
-fn instant(text: &str) -> Result<Timestamp, String> {
-    // A plus sign that was not percent-encoded arrives as a space.
-    let text = text.replace(' ', "+");
-    let date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
-    let parsed = match text.contains('T') {
-        true => text.parse().ok(),
-        false => date().map(|midnight| midnight.timestamp()),
-    };
-    // Positions in lists have thirteen digits of milliseconds.
-    let parsed = parsed.filter(|at: &Timestamp| (0..10_i64.pow(13)).contains(&at.as_millisecond()));
-    parsed.ok_or_else(|| "must be an instant such as 2026-03-30T01:30:00+02:00, or a date, in 1970 to 2286".to_owned())
+/// A plus sign that was not percent-encoded arrives as a space.
+fn query_instant(text: &str) -> Result<Timestamp, String> {
+    instant(&text.replace(' ', "+"))
 }
 
 fn limit(text: &str) -> Result<usize, String> {

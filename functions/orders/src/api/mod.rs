@@ -12,13 +12,13 @@ pub mod reserve;
 pub mod returns;
 pub mod ship;
 pub mod split;
-pub mod view;
 
 use axum::response::Response;
 use holdfast_domain::ids::{Fingerprint, OrderId};
 use holdfast_domain::invalid::Invalid;
 use holdfast_domain::order::{Actor, Order, RequestMark};
 use holdfast_runtime::http::{Caller, Problem, Right, Scope, idempotency_key};
+use holdfast_runtime::view;
 use holdfast_store::Store;
 use http::{HeaderMap, HeaderValue};
 use place::IDEMPOTENT_REPLAYED;

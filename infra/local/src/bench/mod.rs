@@ -1,6 +1,8 @@
 //! `cargo dev bench`: measurements, each printed as a table or as one JSON object.
 
+mod export;
 mod hot_product;
+mod invoking;
 mod optimised;
 mod orders;
 mod reconcile;
@@ -23,6 +25,8 @@ enum What {
     Orders(orders::OrdersArgs),
     /// One product in high demand: the claiming code against a model of the table, on virtual time
     HotProduct(hot_product::HotProductArgs),
+    /// An export of orders, against a bare paged read of the same: orders a second, and memory
+    Export(export::ExportArgs),
     /// A pass of reconciliation over shops of growing size: time, units and memory
     Reconcile(reconcile::ReconcileArgs),
 }
@@ -35,6 +39,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Orders(args) => orders::run(args).await,
         What::HotProduct(args) => hot_product::run(args).await,
+        What::Export(args) => export::run(args).await,
         What::Reconcile(args) => reconcile::run(args).await,
     }
 }

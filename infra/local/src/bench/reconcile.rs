@@ -3,8 +3,7 @@
 //! The shop's items are written into the engine directly; the release binary of `maintenance` then runs a pass that
 //! closes most days, and one more that looks at what is left.
 
-mod invoking;
-mod shop;
+pub(super) mod shop;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,9 +11,11 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::invoking::Invoked;
 use crate::engines::aws::JsonService;
 use crate::engines::build;
 use crate::engines::dynamodb::DynamoDb;
@@ -22,10 +23,12 @@ use crate::engines::functions::Settings;
 use crate::progress::Progress;
 use crate::template::{LocalValues, Template};
 use crate::workspace;
-use invoking::Invoked;
 
 /// The sizes of the shops, in orders.
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
+
+/// What an invocation may take.
+const TIMEOUT: SignedDuration = SignedDuration::from_secs(50);
 
 /// How much more memory the largest shop may take than the smallest.
 const RSS_RATIO_MAX: f64 = 1.25;
@@ -100,7 +103,15 @@ pub async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
         let begun = Instant::now();
         shop::fill(engine.database(), &table.name, orders)?;
         let fill_s = begun.elapsed().as_secs_f64();
-        let mut function = Invoked::start(program, engine.url(), &table.name).await?;
+        // It has no queue: nothing is sent.
+        let nowhere = || "http://127.0.0.1:9/nowhere".to_owned();
+        let variables = [
+            ("AWS_ENDPOINT_URL_DYNAMODB", engine.url().to_owned()),
+            ("TABLE_NAME", table.name.clone()),
+            ("EVENTS_QUEUE_URL", nowhere()),
+            ("EXPORTS_QUEUE_URL", nowhere()),
+        ];
+        let mut function = Invoked::start("maintenance", program, TIMEOUT, variables).await?;
         step.note("closing");
         let closing = pass(&mut function, orders).await?;
         step.note("looking again");

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub const REGION: &str = "us-east-1";
 /// The account of everything local.
 pub const ACCOUNT: &str = "000000000000";
-/// The access key that the functions and this tool sign with. The engines check no signature.
+/// The access key that the functions and this tool sign with. The engines check no signature but those of links.
 pub const ACCESS_KEY: &str = "local";
 
 /// One service of one engine.

@@ -1,7 +1,8 @@
-//! SQS: ministack, an emulator of AWS that runs on Python.
+//! SQS and S3: ministack, an emulator of AWS that runs on Python.
 
 use std::path::Path;
 
+use crate::engines::aws::ACCESS_KEY;
 use crate::engines::ports;
 use crate::engines::process::ChildProcess;
 use crate::failure::Failure;
@@ -25,6 +26,10 @@ impl Ministack {
             ("GATEWAY_PORT", &port),
             ("MINISTACK_HOST", "127.0.0.1"),
             ("LAMBDA_EXECUTOR", "local"),
+            // It checks the signatures of links to objects, and of nothing else.
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY),
+            ("AWS_SESSION_TOKEN", ""),
             ("SFTP_ENABLED", "0"),
             // It would listen on every interface.
             ("IOT_MTLS_ENABLED", "0"),

@@ -126,13 +126,14 @@ impl Stack {
             Payment::start(&venv, &client, &logs),
             CarrierSandbox::start(),
         )?;
-        step.note("table and queues");
+        step.note("table, queues and buckets");
         let application =
             template.application(&local_values(&options, ministack.url(), payment.url(), carrier.url()))?;
         let dynamodb_service = JsonService::dynamodb(client.clone(), dynamodb.url());
         let sqs = JsonService::sqs(client.clone(), ministack.url());
         let stream_arn = resources::create_table(&dynamodb_service, &application.table).await?;
         let queues = resources::create_queues(&sqs, &application.queues).await?;
+        resources::create_buckets(&client, ministack.url(), &application.buckets).await?;
         step.done(&format!("dynoxide, ministack, {}, localstripe, carrier", valkey.program()));
 
         let mut endpoints = Endpoints {
@@ -309,6 +310,7 @@ fn aws_environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
         ("AWS_ENDPOINT_URL_SQS", &endpoints.sqs_url),
         // The same engine plays both.
         ("AWS_ENDPOINT_URL_SESV2", &endpoints.sqs_url),
+        ("AWS_ENDPOINT_URL_S3", &endpoints.sqs_url),
         ("REDIS_URL", &endpoints.redis_url),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -1,4 +1,4 @@
-//! Creates the table and the queues of the template in the local engines.
+//! Creates the table, the queues and the buckets of the template in the local engines.
 
 use std::collections::BTreeMap;
 
@@ -47,4 +47,16 @@ pub async fn create_queues(sqs: &JsonService, queues: &[Queue]) -> anyhow::Resul
 pub fn urls_by_arn(queues: &[Queue], urls: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let url = |queue: &Queue| Some((queue.arn.clone(), urls.get(&queue.logical_id)?.clone()));
     queues.iter().filter_map(url).collect()
+}
+
+/// Creates `buckets` in the S3 at `url`.
+///
+/// # Errors
+/// When it refuses one, or does not answer.
+pub async fn create_buckets(client: &reqwest::Client, url: &str, buckets: &[String]) -> anyhow::Result<()> {
+    for bucket in buckets {
+        let created = client.put(format!("{url}/{bucket}")).send().await.and_then(reqwest::Response::error_for_status);
+        created.with_context(|| format!("the bucket {bucket} was not made"))?;
+    }
+    Ok(())
 }

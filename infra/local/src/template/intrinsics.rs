@@ -112,9 +112,15 @@ impl<'a> Resolver<'a> {
             "AWS::SQS::Queue" => {
                 format!("{}/{ACCOUNT}/{}", self.values.sqs_url, self.physical_name(name, "QueueName")?)
             }
+            "AWS::S3::Bucket" => self.bucket_name(name)?,
             _ => name.to_owned(),
         }
         .into())
+    }
+
+    /// The name of a bucket: in lower case, as S3 insists.
+    pub fn bucket_name(&self, logical_id: &str) -> anyhow::Result<String> {
+        Ok(self.physical_name(logical_id, "BucketName")?.to_lowercase())
     }
 
     fn attribute(&self, resource: &str, attribute: &str) -> anyhow::Result<String> {
@@ -123,6 +129,7 @@ impl<'a> Resolver<'a> {
                 format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{}", self.physical_name(resource, "QueueName")?)
             }
             ("AWS::SQS::Queue", "QueueName") => self.physical_name(resource, "QueueName")?,
+            ("AWS::S3::Bucket", "Arn") => format!("arn:aws:s3:::{}", self.bucket_name(resource)?),
             ("AWS::DynamoDB::Table", attribute) => {
                 let table = self.physical_name(resource, "TableName")?;
                 let suffix = if attribute == "StreamArn" { "/stream/local" } else { "" };

@@ -18,6 +18,8 @@ pub struct Application {
     pub table: Table,
     /// Dead letter queues included.
     pub queues: Vec<Queue>,
+    /// Names of buckets.
+    pub buckets: Vec<String>,
 }
 
 /// A Lambda function and what invokes it.

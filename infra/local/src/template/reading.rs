@@ -32,6 +32,7 @@ pub(super) fn application(document: &Value, values: &LocalValues) -> anyhow::Res
     let resources = document["Resources"].as_object().context("it has no Resources")?;
     let mut functions = Vec::new();
     let mut queues = Vec::new();
+    let mut buckets = Vec::new();
     let mut table = None;
     for (logical_id, resource) in resources {
         let properties = &resource["Properties"];
@@ -41,13 +42,15 @@ pub(super) fn application(document: &Value, values: &LocalValues) -> anyhow::Res
                 functions.push(function(document, &resolver, values, logical_id, properties).with_context(read)?);
             }
             "AWS::SQS::Queue" => queues.push(queue(&resolver, logical_id, properties).with_context(read)?),
+            "AWS::S3::Bucket" => buckets.push(resolver.bucket_name(logical_id)?),
             "AWS::DynamoDB::Table" => table = Some(self::table(&resolver, logical_id, properties).with_context(read)?),
             _ => {}
         }
     }
     functions.sort_by(|one: &Function, other| one.logical_id.cmp(&other.logical_id));
     queues.sort_by(|one: &Queue, other| one.logical_id.cmp(&other.logical_id));
-    Ok(Application { functions, table: table.context("it has no table")?, queues })
+    buckets.sort();
+    Ok(Application { functions, table: table.context("it has no table")?, queues, buckets })
 }
 
 fn function(

@@ -29,6 +29,7 @@ Resources:
       VisibilityTimeout: 60
       RedrivePolicy: { deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 5 }
   Dead: { Type: AWS::SQS::Queue }
+  Parts: { Type: AWS::S3::Bucket }
   CursorKey: { Type: AWS::SecretsManager::Secret, Properties: { GenerateSecretString: {} } }
   PaymentKey: { Type: AWS::SecretsManager::Secret, Properties: { SecretString: !Ref ApiKey } }
   Api:
@@ -44,6 +45,7 @@ Resources:
           PAYMENT_KEY: !Sub "{{resolve:secretsmanager:${PaymentKey}:SecretString}}"
           EXPIRY: !Ref Expiry
           QUEUE: !Ref Work
+          BUCKET: !Ref Parts
           WHERE: !Sub ["${AWS::Region}/${Thing}/${!Kept}", { Thing: !Join ["-", [a, !Ref Expiry]] }]
       Events:
         Read:
@@ -97,6 +99,7 @@ fn a_function_has_its_environment_with_local_values() {
     let front = application.functions.iter().find(|function| function.name == "front").unwrap();
     assert_eq!(front.timeout.as_secs(), 10);
     let expected = [
+        ("BUCKET", "holdfast-parts"),
         ("CURSOR_KEY", "generated"),
         ("EXPIRY", "2"),
         ("PAYMENT_KEY", "local-ApiKey"),
@@ -145,8 +148,9 @@ fn sources_have_their_limits() {
 }
 
 #[test]
-fn the_table_and_the_queues_can_be_created() {
+fn the_table_the_queues_and_the_buckets_can_be_created() {
     let application = application();
+    assert_eq!(application.buckets, ["holdfast-parts"]);
     let expected = json!({
         "TableName": "holdfast-Table",
         "BillingMode": "PAY_PER_REQUEST",

@@ -4,6 +4,7 @@ use super::Problem;
 use axum::extract::Query;
 use holdfast_domain::invalid::{Invalid, Problems};
 use http::Uri;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 /// The parameters of a request, and what is wrong with those read so far.
 pub struct Params {
@@ -44,4 +45,19 @@ impl Params {
     pub fn finish(self) -> Result<(), Problem> {
         self.problems.finish(Some(())).map_err(Problem::invalid)
     }
+}
+
+/// An instant with its offset, or a date, which begins at midnight UTC (ORD-12).
+///
+/// # Errors
+/// Words for the caller when it is neither, or outside of what positions in lists can hold.
+pub fn instant(text: &str) -> Result<Timestamp, String> {
+    let date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let parsed = match text.contains('T') {
+        true => text.parse().ok(),
+        false => date().map(|midnight| midnight.timestamp()),
+    };
+    // Positions in lists have thirteen digits of milliseconds.
+    let parsed = parsed.filter(|at: &Timestamp| (0..10_i64.pow(13)).contains(&at.as_millisecond()));
+    parsed.ok_or_else(|| "must be an instant such as 2026-03-30T01:30:00+02:00, or a date, in 1970 to 2286".to_owned())
 }

@@ -7,6 +7,7 @@ use holdfast_domain::payment::{PaymentOutcome, PaymentReference};
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
+use holdfast_runtime::task_queue::TaskQueue;
 use holdfast_store::{Changed, Store};
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
@@ -47,9 +48,11 @@ impl Books {
         });
         // Nobody is late in these tests unless they say so, so that nothing is sent there.
         let nowhere = "http://127.0.0.1:9".to_owned();
-        let publisher = Publisher::new(shop.engine.aws(Some(nowhere.clone())).sqs(), nowhere);
+        let sqs = shop.engine.aws(Some(nowhere.clone())).sqs();
+        let publisher = Publisher::new(sqs.clone(), nowhere.clone());
+        let exports = TaskQueue::new(sqs, nowhere);
         let queues = Queues { orders: publisher.clone(), notifications: publisher };
-        let maintenance = Maintenance { store: shop.engine.store(), queues, clock };
+        let maintenance = Maintenance { store: shop.engine.store(), queues, exports, clock };
         Self { shop, maintenance, stride_ms }
     }
 

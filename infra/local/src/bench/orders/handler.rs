@@ -126,7 +126,7 @@ fn micros(duration: Duration) -> u64 {
 /// The SDK as the functions use it.
 fn client(url: &str) -> Client {
     let credentials = Credentials::new("local", "local", None, None, "bench");
-    let endpoints = Endpoints { dynamodb: Some(url.to_owned()), sqs: None };
+    let endpoints = Endpoints { dynamodb: Some(url.to_owned()), ..Endpoints::default() };
     Aws::new("us-east-1".to_owned(), credentials, Builder::new().build_http(), endpoints).dynamodb()
 }
 

@@ -1,7 +1,8 @@
-//! An order as its customer sees it.
+//! An order as its customer sees it, over HTTP and in exports alike.
 
 mod fulfilment;
 
+use crate::http::schemas::{AddressSchema, MoneySchema};
 use axum::response::{IntoResponse, Response};
 use fulfilment::{PaymentView, RefundView, ReturnView, ShipmentView};
 use holdfast_domain::address::Address;
@@ -12,7 +13,6 @@ use holdfast_domain::money::Money;
 use holdfast_domain::order::{Line, Order, OrderState, OrderTax};
 use holdfast_domain::terms::rate::Rate;
 use holdfast_domain::terms::tax::TaxMode;
-use holdfast_runtime::http::schemas::{AddressSchema, MoneySchema};
 use http::{HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::Serialize;

@@ -21,15 +21,13 @@ use crate::engines::ports;
 use crate::engines::process::ChildProcess;
 use crate::workspace;
 
-/// What an invocation may take.
-const TIMEOUT: SignedDuration = SignedDuration::from_secs(50);
-
 /// A function's process.
 pub struct Invoked {
     process: ChildProcess,
     events: mpsc::Sender<String>,
     answers: mpsc::Receiver<Result<Bytes, Bytes>>,
     server: tokio::task::JoinHandle<()>,
+    timeout: SignedDuration,
 }
 
 /// What the runtime's requests are answered from.
@@ -37,17 +35,24 @@ pub struct Invoked {
 struct Api {
     events: Arc<Mutex<mpsc::Receiver<String>>>,
     answers: mpsc::Sender<Result<Bytes, Bytes>>,
+    name: &'static str,
+    timeout: SignedDuration,
 }
 
 impl Invoked {
-    /// Starts a function over a table. It has no queue.
+    /// Starts a function whose invocations may take `timeout`, with these variables beside what every function has.
     ///
     /// # Errors
     /// When no port is free, or the program does not start.
-    pub async fn start(program: &Path, dynamodb: &str, table: &str) -> anyhow::Result<Self> {
+    pub async fn start<const N: usize>(
+        name: &'static str,
+        program: &Path,
+        timeout: SignedDuration,
+        variables: [(&str, String); N],
+    ) -> anyhow::Result<Self> {
         let (events, waiting) = mpsc::channel(1);
         let (answered, answers) = mpsc::channel(1);
-        let api = Api { events: Arc::new(Mutex::new(waiting)), answers: answered };
+        let api = Api { events: Arc::new(Mutex::new(waiting)), answers: answered, name, timeout };
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
@@ -60,21 +65,18 @@ impl Invoked {
         });
         let environment = [
             ("AWS_LAMBDA_RUNTIME_API", address.to_string()),
-            ("AWS_LAMBDA_FUNCTION_NAME", "maintenance".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
             ("AWS_LAMBDA_FUNCTION_VERSION", "1".to_owned()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
             ("AWS_REGION", REGION.to_owned()),
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
             ("AWS_SECRET_ACCESS_KEY", ACCESS_KEY.to_owned()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.to_owned()),
-            ("TABLE_NAME", table.to_owned()),
-            ("EVENTS_QUEUE_URL", "http://127.0.0.1:9/nowhere".to_owned()),
         ];
         let logs = workspace::stack("bench").join("logs");
         let arguments: [&str; 0] = [];
-        let environment = environment.map(|(name, value)| (name.to_owned(), value));
-        let process = ChildProcess::start("maintenance", program, arguments.map(str::to_owned), environment, &logs)?;
-        Ok(Self { process, events, answers, server })
+        let environment = environment.into_iter().chain(variables).map(|(name, value)| (name.to_owned(), value));
+        let process = ChildProcess::start(name, program, arguments.map(str::to_owned), environment, &logs)?;
+        Ok(Self { process, events, answers, server, timeout })
     }
 
     /// Invokes the function.
@@ -83,7 +85,7 @@ impl Invoked {
     /// When it answers with an error, or not at all.
     pub async fn invoke(&mut self, event: &Value) -> anyhow::Result<Value> {
         self.events.send(event.to_string()).await.context("the runtime API is served")?;
-        let patience = std::time::Duration::from_secs(TIMEOUT.as_secs().unsigned_abs() + 10);
+        let patience = std::time::Duration::from_secs(self.timeout.as_secs().unsigned_abs() + 10);
         let answer =
             tokio::time::timeout(patience, self.answers.recv()).await.context("the function does not answer")?;
         match answer.context("the runtime API is served")? {
@@ -117,11 +119,11 @@ async fn next(State(api): State<Api>) -> Response {
     let Some(event) = api.events.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
-    let deadline = Timestamp::now().saturating_add(TIMEOUT).unwrap_or(Timestamp::MAX).as_millisecond();
+    let deadline = Timestamp::now().saturating_add(api.timeout).unwrap_or(Timestamp::MAX).as_millisecond();
     let headers = [
         ("lambda-runtime-aws-request-id", uuid::Uuid::now_v7().to_string()),
         ("lambda-runtime-deadline-ms", deadline.to_string()),
-        ("lambda-runtime-invoked-function-arn", format!("arn:aws:lambda:{REGION}:000000000000:function:maintenance")),
+        ("lambda-runtime-invoked-function-arn", format!("arn:aws:lambda:{REGION}:000000000000:function:{}", api.name)),
         ("lambda-runtime-trace-id", "Root=1-0-0;Sampled=0".to_owned()),
     ];
     (headers, event).into_response()
