@@ -1,6 +1,8 @@
 //! The whole stack over HTTP: gateway, functions under `cargo lambda watch`, stream, queue and payment provider.
 
 use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, TenantId};
+use holdfast_local::engines::payment::WEBHOOK_SECRET;
+use holdfast_local::engines::payment_proxy::webhooks::signature;
 use holdfast_local::token::{Claims, sign};
 use holdfast_tests::endpoints::stack;
 use holdfast_tests::engine::Engine;
@@ -208,6 +210,19 @@ async fn sec_2_the_gateway_turns_bad_tokens_away() {
     assert_eq!(request.send_to(api, &token).await.status, 200);
     assert_eq!(Request::get("/openapi.json").send_to(api, "nonsense").await.status, 200, "the description is open");
     assert_eq!(Request::get("/nothing").send_to(api, &token).await.status, 404);
+}
+
+/// The provider has no token: its signature is what counts.
+#[tokio::test]
+async fn pay_1_the_gateway_lets_the_providers_notices_in_by_their_signatures() {
+    let api = &stack().api_url;
+    let body = json!({"id": "evt_1", "type": "customer.created", "data": {"object": {}}}).to_string();
+    let notice = Request::post("/webhooks/stripe", &Value::Null).raw(&body);
+    let unsigned = notice.send_to(api, "no token").await;
+    assert_eq!((unsigned.status, unsigned.slug()), (400, "invalid-signature"), "{unsigned:?}");
+    let signature = signature(WEBHOOK_SECRET, jiff::Timestamp::now().as_second(), body.as_bytes());
+    let signed = notice.header("stripe-signature", &signature).send_to(api, "no token").await;
+    assert_eq!((signed.status, &signed.body["taken"]), (200, &json!(false)), "{signed:?}");
 }
 
 #[tokio::test]
