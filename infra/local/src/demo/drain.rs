@@ -19,7 +19,8 @@ const EXPIRY_PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The queues whose messages nobody handles any more.
-const DEAD_LETTER_QUEUES: [&str; 2] = ["OrderEventsDeadLetters", "RelayFailuresQueue"];
+const DEAD_LETTER_QUEUES: [&str; 4] =
+    ["OrderEventsDeadLetters", "NotificationsDeadLetters", "ExportsDeadLetters", "RelayFailuresQueue"];
 
 /// Waits until the stream is read to its end, the queues are empty, and no event waits in the outbox to be published.
 /// Timers that are not due do not count.

@@ -50,6 +50,16 @@ pub struct Ledger {
     pub latency: Histogram<u64>,
 }
 
+/// Something that the staff of the shop asks for.
+pub struct Step {
+    /// Where.
+    pub path: String,
+    /// Its idempotency key.
+    pub key: String,
+    /// With what.
+    pub body: Value,
+}
+
 /// One request, the same on every try.
 struct Request<'a> {
     method: Method,
@@ -168,6 +178,27 @@ impl Sender {
             Err(error) => told.unexpected = Some(format!("{error:#}")),
         }
         Ok(())
+    }
+
+    /// Takes steps as the staff of the shop. How many.
+    ///
+    /// # Errors
+    /// When one of them is refused.
+    pub async fn staff(&self, steps: Vec<Step>, bar: &ProgressBar) -> anyhow::Result<usize> {
+        bar.inc_length(steps.len() as u64);
+        let taken = steps.len();
+        let token = self.token("staff", "orders staff", false)?;
+        let requests = stream::iter(&steps).map(|step| {
+            let (token, path) = (token.clone(), step.path.clone());
+            let request = Request { method: Method::POST, path, token, key: Some(&step.key), body: step.body.clone() };
+            async move {
+                expect_success(&request, self.persist(&request).await?)?;
+                bar.inc(1);
+                anyhow::Ok(())
+            }
+        });
+        requests.buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        Ok(taken)
     }
 
     /// How many orders were placed so far.

@@ -4,6 +4,7 @@ mod data;
 mod drain;
 pub mod evidence;
 pub mod laws;
+mod lives;
 mod load;
 pub mod payments;
 mod plan;
@@ -119,6 +120,8 @@ async fn perform(plan: &Plan, stack: &Stack, build: &'static str, progress: &Pro
         drained(&dynamodb, stack, progress, "late payments").await?;
     }
 
+    carry(&dynamodb, stack, &sender, progress).await?;
+
     let step = progress.step("laws");
     let ledger = sender.ledger();
     let evidence = drain::evidence(&dynamodb, stack).await?;
@@ -135,6 +138,23 @@ async fn perform(plan: &Plan, stack: &Stack, build: &'static str, progress: &Pro
     let report = Report::new(&facts, &ledger, &costs, pace, build);
     step.done("judged");
     Ok(report)
+}
+
+/// Carries paid orders on: to the carrier, to their buyers, and some of them back.
+async fn carry(dynamodb: &JsonService, stack: &Stack, sender: &Sender, progress: &Progress) -> anyhow::Result<()> {
+    let looked = async || drain::evidence(dynamodb, stack).await;
+    let (step, bar) = (progress.step("shipments"), progress_bar(progress));
+    let shipped = lives::ship(sender, &looked().await?, &bar).await?;
+    bar.finish_and_clear();
+    step.done(&format!("{shipped} asked for"));
+    drained(dynamodb, stack, progress, "carrier and captures").await?;
+
+    let (step, bar) = (progress.step("deliveries and returns"), progress_bar(progress));
+    let delivered = lives::deliver(sender, &looked().await?, &bar).await?;
+    let returned = lives::take_back(sender, &looked().await?, &bar).await?;
+    bar.finish_and_clear();
+    step.done(&format!("{delivered} delivered, {returned} came back or got money back"));
+    drained(dynamodb, stack, progress, "refunds").await
 }
 
 async fn drained(dynamodb: &JsonService, stack: &Stack, progress: &Progress, label: &str) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! What came of the demo, for people and for programs.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Sums};
 use super::laws::{self, Facts, Law};
 use super::load::Ledger;
 use super::spending::Costs;
@@ -23,6 +23,8 @@ pub struct Report {
     orders_planned: usize,
     orders_placed: usize,
     paid: usize,
+    delivered: usize,
+    returned: usize,
     declined: usize,
     expired: usize,
     replayed: u64,
@@ -32,6 +34,9 @@ pub struct Report {
     units_available: i64,
     units_held: i64,
     units_sold: i64,
+    units_restocked: i64,
+    amount_captured: i64,
+    amount_refunded: i64,
     oversold_units: i64,
     stock_conserved: bool,
     events: i64,
@@ -56,13 +61,17 @@ impl Report {
         let in_state = |state: &str| orders.iter().filter(|order| order.state == state).count();
         let told = facts.told.values();
         let laws = laws::judge(facts);
+        let entries: Vec<_> = orders.iter().flat_map(|order| order.ledger.iter().cloned()).collect();
+        let money = Sums::of(&entries);
         let percentile = |quantile: f64| ledger.latency.value_at_quantile(quantile) as f64 / 1e3;
         Self {
             source: plan.title.clone(),
             functions: build,
             orders_planned: plan.orders.len(),
             orders_placed: orders.len(),
-            paid: in_state("paid"),
+            paid: orders.iter().filter(|order| order.is_sold()).count(),
+            delivered: in_state("delivered") + in_state("returned"),
+            returned: orders.iter().filter(|order| order.history.iter().any(|entry| entry == "returned")).count(),
             declined: in_state("payment_failed"),
             expired: in_state("expired"),
             replayed: told.clone().map(|told| told.replayed).sum(),
@@ -72,6 +81,9 @@ impl Report {
             units_available: stock.values().map(|stock| stock.available).sum(),
             units_held: stock.values().map(|stock| stock.held).sum(),
             units_sold: stock.values().map(|stock| stock.sold).sum(),
+            units_restocked: stock.values().map(|stock| stock.restocked).sum(),
+            amount_captured: money.captured,
+            amount_refunded: money.refunded,
             oversold_units: laws::oversold_units(facts.evidence),
             stock_conserved: laws.iter().any(|law| law.name == "stock_conserved" && law.holds),
             events: laws::events(facts.evidence),
@@ -103,6 +115,8 @@ impl Report {
             ("orders planned", count(self.orders_planned)),
             ("orders placed", count(self.orders_placed)),
             ("  of them paid", count(self.paid)),
+            ("    of these delivered", count(self.delivered)),
+            ("    of these returned, in part or whole", count(self.returned)),
             ("  of them declined", count(self.declined)),
             ("  of them expired", count(self.expired)),
             ("refused, sold out", count(self.sold_out)),
@@ -111,6 +125,9 @@ impl Report {
             ("  available", whole(self.units_available)),
             ("  held", whole(self.units_held)),
             ("  sold", whole(self.units_sold)),
+            ("  sold, but came back and free again", whole(self.units_restocked)),
+            ("captured, minor units", whole(self.amount_captured)),
+            ("given back, minor units", whole(self.amount_refunded)),
             ("units oversold", whole(self.oversold_units)),
             ("events", whole(self.events)),
             ("events lost", count(self.events_lost)),
