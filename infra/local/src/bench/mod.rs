@@ -3,6 +3,7 @@
 mod export;
 mod hot_product;
 mod invoking;
+mod lifecycle;
 mod optimised;
 mod orders;
 mod reconcile;
@@ -23,6 +24,8 @@ pub struct BenchArgs {
 enum What {
     /// The order path: calls, units and time of placing an order, size and memory of every function
     Orders(orders::OrdersArgs),
+    /// An order's life: calls, units, time and size at every step from placed to delivered
+    Lifecycle(lifecycle::LifecycleArgs),
     /// One product in high demand: the claiming code against a model of the table, on virtual time
     HotProduct(hot_product::HotProductArgs),
     /// An export of orders, against a bare paged read of the same: orders a second, and memory
@@ -38,6 +41,7 @@ enum What {
 pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Orders(args) => orders::run(args).await,
+        What::Lifecycle(args) => lifecycle::run(args).await,
         What::HotProduct(args) => hot_product::run(args).await,
         What::Export(args) => export::run(args).await,
         What::Reconcile(args) => reconcile::run(args).await,

@@ -4,7 +4,7 @@
 //! items by the same SDK against the same engine. Size and memory are those of the release binaries, which place orders
 //! under the local Lambda runtime.
 
-mod handler;
+pub(super) mod handler;
 mod large;
 mod processes;
 mod sold_out;

@@ -75,7 +75,7 @@ pub async fn measure(orders: usize, attempts: usize) -> anyhow::Result<HandlerFi
     let table = template.application(&LocalValues::default())?.table;
     let service = JsonService::dynamodb(reqwest::Client::new(), engine.url());
     service.call("CreateTable", &table.create).await?;
-    let client = client(engine.url());
+    let client = aws(engine.url()).dynamodb();
     stock(&service, &table.name, "mug-blue", 1, STOCK).await?;
     let store = Store::new(client.clone(), &table.name);
     let handler = Handler::new(&store)?;
@@ -123,11 +123,11 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The SDK as the functions use it.
-fn client(url: &str) -> Client {
+/// The SDK as the functions use it, against the engine at `url`; there is nothing else.
+pub fn aws(url: &str) -> Aws {
     let credentials = Credentials::new("local", "local", None, None, "bench");
     let endpoints = Endpoints { dynamodb: Some(url.to_owned()), ..Endpoints::default() };
-    Aws::new("us-east-1".to_owned(), credentials, Builder::new().build_http(), endpoints).dynamodb()
+    Aws::new("us-east-1".to_owned(), credentials, Builder::new().build_http(), endpoints)
 }
 
 /// A product in stock, spread evenly over stripes.
