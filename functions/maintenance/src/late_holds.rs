@@ -94,7 +94,7 @@ pub(crate) fn timer(stored: &StoredOrder, late: Timestamp) -> Option<Message> {
     let order = &stored.order;
     let last = order.history.last()?;
     let expired = matches!(order.state, OrderState::Placed | OrderState::Reserved | OrderState::Placing);
-    let open = next_step(order) != PaymentStep::Done;
+    let open = next_step(order) != PaymentStep::Done || order.next_booking().is_some();
     let is_late = (expired || open) && order.expires_at < late;
     is_late.then(|| Message::now(CloudEvent::expiry_timer(last.at, &stored.trace, OrderNotice::of(order))))
 }

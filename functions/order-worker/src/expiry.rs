@@ -27,6 +27,7 @@ impl Worker {
             let due = order.expires_at <= now;
             let change = match order.expire(now) {
                 Ok(change) if due => change,
+                _ if due && order.next_booking().is_some() => return self.advance(&timer.data, trace).await,
                 _ if due && next_step(order) != PaymentStep::Done => {
                     return self.advance_payment(&timer.data, trace).await;
                 }

@@ -146,7 +146,7 @@ impl Worker {
                     self.settle_parts(&event.data).await?;
                 }
                 if matches!(kind, EventKind::Shipping | EventKind::Shipped | EventKind::ShipmentRefused) {
-                    self.advance_fulfilment(&event.data, &trace).await?;
+                    return self.advance(&event.data, &trace).await;
                 }
                 match needs_payment_step(kind) {
                     true => self.advance_payment(&event.data, &trace).await,
@@ -178,8 +178,6 @@ fn needs_payment_step(kind: EventKind) -> bool {
             | E::Cancelled
             | E::Expired
             | E::PaymentAuthorised
-            | E::Shipping
-            | E::Shipped
             | E::Returned
             | E::RefundRequested
     )

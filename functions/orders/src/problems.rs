@@ -156,12 +156,19 @@ pub fn not_fulfilled(refused: &NotFulfilled) -> Problem {
                 ReturnRefusal::UnknownLine { line: at } => problem.error(line(at, "does not exist".to_owned())),
                 ReturnRefusal::TooMany { line: at, left, .. } => problem.error(line(at, format!("has {left} left"))),
                 ReturnRefusal::TooManyReturns => problem,
+                ReturnRefusal::TooMuchAtOnce => problem.error(Invalid::new("lines", "must be fewer at once")),
                 ReturnRefusal::TooLate { until } => {
                     conflict("return-window-over", "The time for returns is over").with("until", until.to_string())
                 }
             }
         }
     }
+}
+
+/// The provider does not pay out what it had set aside for the order: nothing more of it leaves.
+pub fn unpaid() -> Problem {
+    Problem::new(StatusCode::CONFLICT, "payment-failed", "The order cannot be paid any more")
+        .detail("The provider refuses to pay out what it had authorised.")
 }
 
 /// Why the shop cannot give money back.

@@ -13,9 +13,9 @@ use holdfast_domain::terms::allocation::AllocationPolicy;
 use holdfast_domain::terms::coupon::Coupon;
 use holdfast_domain::terms::orders::OrderPolicy;
 use holdfast_domain::terms::rate::Rate;
-use holdfast_domain::terms::tax::{TaxMode, TaxPolicy, TaxTable};
+use holdfast_domain::terms::tax::{TaxMode, TaxTable};
 use holdfast_domain::text::Country;
-use holdfast_store::{StockHeader, Store, StoreError};
+use holdfast_store::{StockHeader, Store, StoreError, TenantRules};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,8 +50,7 @@ pub struct KnownTerms {
     coupons: ReadThrough<(TenantId, CouponCode), CouponOffer>,
     rates: ReadThrough<(TenantId, Currency, Currency), Rate>,
     policies: ReadThrough<TenantId, AllocationPolicy>,
-    order_policies: ReadThrough<TenantId, OrderPolicy>,
-    tax_policies: ReadThrough<TenantId, TaxPolicy>,
+    rules: ReadThrough<TenantId, TenantRules>,
     tax_tables: ReadThrough<(TenantId, Country), TaxTable>,
 }
 
@@ -62,8 +61,7 @@ impl Default for KnownTerms {
             coupons: ReadThrough::new(RULES_MAX, OFFER_AGE_MAX),
             rates: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
             policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
-            order_policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
-            tax_policies: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
+            rules: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
             tax_tables: ReadThrough::new(RULES_MAX, RULE_AGE_MAX),
         }
     }
@@ -148,9 +146,13 @@ impl KnownTerms {
 
     /// How the tenant's orders are paid, from memory or by a read.
     pub async fn order_policy(&self, store: &Store, tenant: &TenantId) -> Result<OrderPolicy, Arc<StoreError>> {
-        let load = async { store.order_policy_read(tenant).await.map(Some) };
-        let policy = self.order_policies.get(tenant, load).await?;
-        Ok(policy.as_deref().copied().unwrap_or_default())
+        Ok(self.rules(store, tenant).await?.orders)
+    }
+
+    /// What the tenant rules for all its orders, from memory or by a read.
+    async fn rules(&self, store: &Store, tenant: &TenantId) -> Result<TenantRules, Arc<StoreError>> {
+        let rules = self.rules.get(tenant, async { store.tenant_rules_read(tenant).await.map(Some) }).await?;
+        Ok(rules.as_deref().copied().unwrap_or_default())
     }
 
     /// By what orders into a country are taxed: from memory, or by a read of the policy and, if there is one, another of
@@ -168,13 +170,12 @@ impl KnownTerms {
         let key = (tenant.clone(), country.clone());
         if fresh {
             // That a shop has no policy refuses nothing.
-            if self.tax_policies.peek(tenant).await.is_some_and(|policy| policy.mode.is_some()) {
-                self.tax_policies.remove(tenant).await;
+            if self.rules.peek(tenant).await.is_some_and(|rules| rules.tax.mode.is_some()) {
+                self.rules.remove(tenant).await;
             }
             self.tax_tables.remove(&key).await;
         }
-        let policy = self.tax_policies.get(tenant, async { store.tax_policy_read(tenant).await.map(Some) }).await?;
-        let Some(mode) = policy.and_then(|policy| policy.mode) else { return Ok(None) };
+        let Some(mode) = self.rules(store, tenant).await?.tax.mode else { return Ok(None) };
         let table = self.tax_tables.get(&key, async { store.tax_table(tenant, country).await.map(Some) }).await?;
         Ok(table.map(|table| (mode, table)))
     }

@@ -184,6 +184,10 @@ pub fn next_step(order: &Order) -> PaymentStep {
         (P::Authorised { attempt, reference }, state) if !state.keeps_stock() && order.sums().captured.is_zero() => {
             PaymentStep::Void(*attempt, reference.clone())
         }
+        // What was not paid out is still set aside, and nobody will ask for it again.
+        (P::CaptureFailed { attempt, reference, .. }, state) if !state.keeps_stock() && order.sums().is_untouched() => {
+            PaymentStep::Void(*attempt, reference.clone())
+        }
         (P::Authorised { reference, .. }, state) if state.is_sold() => match next_capture(order, reference) {
             Some(capture) => PaymentStep::Capture(capture),
             None => next_refund(order, reference),

@@ -47,6 +47,7 @@ pub use meter::{Meter, Spent};
 pub use order_changes::{Changed, Revising, Splitting};
 pub use order_item::StoredOrder;
 pub use order_parts::{Opening, PARTS_AT_ONCE, PartWriting};
+pub use order_policy::TenantRules;
 pub use orders::Placing;
 pub use orders_list::{ListRange, Page};
 pub use orders_span::{FoundOrder, OrderPlaces, OrderWalk, PLACES_MAX};

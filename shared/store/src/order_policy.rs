@@ -1,11 +1,13 @@
-//! Tenants' policies of orders.
+//! Tenants' policies of orders, and what else an order is placed by that a tenant rules for all of them.
 
 use crate::item;
+use crate::taxes::tax_policy;
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 use holdfast_domain::ids::TenantId;
 use holdfast_domain::payment::CapturePolicy;
 use holdfast_domain::terms::orders::OrderPolicy;
+use holdfast_domain::terms::tax::TaxPolicy;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -16,7 +18,41 @@ struct PolicyItem {
     return_days: u16,
 }
 
+/// What a tenant rules for all its orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TenantRules {
+    /// How they are paid and taken back.
+    pub orders: OrderPolicy,
+    /// Whether they are taxed.
+    pub tax: TaxPolicy,
+}
+
 impl Store {
+    /// Reads what a tenant rules for all its orders, consistently and in one call; without it, the defaults hold.
+    ///
+    /// # Errors
+    /// When the table gives no answer, or an item is not readable.
+    pub async fn tenant_rules_read(&self, tenant: &TenantId) -> Result<TenantRules, StoreError> {
+        let keys::Key { pk, sk: orders } = keys::order_policy(tenant);
+        let request = self
+            .client
+            .query()
+            .key_condition_expression("pk = :config")
+            .expression_attribute_values(":config", AttributeValue::S(pk))
+            .consistent_read(true);
+        let mut rules = TenantRules::default();
+        for item in self.query_all(request).await? {
+            let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).cloned().unwrap_or_default();
+            if sk == orders {
+                let PolicyItem { capture, return_days, .. } = item::read(item)?;
+                rules.orders = OrderPolicy { capture, return_days };
+            } else if sk == keys::tax_policy(tenant).sk {
+                rules.tax = tax_policy(item)?;
+            }
+        }
+        Ok(rules)
+    }
+
     /// Reads a tenant's policy of orders, consistently; without one, that is the default.
     ///
     /// # Errors

@@ -25,15 +25,19 @@ struct RateItem {
     version: u64,
 }
 
+/// Reads the item of a tax policy.
+pub(crate) fn tax_policy(item: Item) -> Result<TaxPolicy, StoreError> {
+    let PolicyItem { pk, mode, .. } = item::read(item)?;
+    TaxPolicy::parse(&mode).map_err(|invalid| StoreError::Corrupt { key: pk, problem: invalid.to_string() })
+}
+
 impl Store {
     /// Reads a tenant's tax policy, consistently; without one, nothing is taxed.
     ///
     /// # Errors
     /// When the table gives no answer, or the item is not readable.
     pub async fn tax_policy_read(&self, tenant: &TenantId) -> Result<TaxPolicy, StoreError> {
-        let Some(item) = self.get(keys::tax_policy(tenant)).await? else { return Ok(TaxPolicy::default()) };
-        let PolicyItem { pk, mode, .. } = item::read(item)?;
-        TaxPolicy::parse(&mode).map_err(|invalid| StoreError::Corrupt { key: pk, problem: invalid.to_string() })
+        self.get(keys::tax_policy(tenant)).await?.map_or_else(|| Ok(TaxPolicy::default()), tax_policy)
     }
 
     /// Writes a tenant's tax policy, whatever it was before; whether it is the first.

@@ -93,7 +93,7 @@ async fn the_warm_path_is_one_round_trip() {
         let answer = shop.order(&who, key, "mug", 1).await;
         (answer.status, shop.engine.wire.counted().0)
     };
-    assert_eq!(calls("cold").await, (201, 4), "product, warehouses, tax policy, transaction");
+    assert_eq!(calls("cold").await, (201, 4), "product, warehouses, the rules of the shop, transaction");
     assert_eq!(calls("warm").await, (201, 1));
     assert_eq!(calls("warm").await, (200, 1), "a replay");
 }

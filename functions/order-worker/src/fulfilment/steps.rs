@@ -5,31 +5,58 @@ use crate::payment::CaptureOutcome;
 use crate::{WorkError, Worker};
 use holdfast_domain::event::{OrderNotice, Trace};
 use holdfast_domain::order::{Change, Order, SHIPMENTS_MAX};
-use holdfast_domain::payment::{PaymentStep, next_step};
+use holdfast_domain::payment::{PaymentStatus, PaymentStep, next_step};
 use holdfast_store::Changed;
+use std::time::Duration;
 
+/// Why a shipment is not booked whose order cannot be paid any more.
+const UNPAID: &str = "payment-failed";
+/// How long a shipment waits for its capture before it is noted without: the carrier has taken most of a message's time.
+const CAPTURE_PATIENCE: Duration = Duration::from_secs(3);
 /// How often a step is taken again because others changed the order at the same time.
 const REPEATS_MAX: usize = 8;
 
 impl Worker {
+    /// Books what was asked to be shipped, and does what the payment needs in between: nothing leaves while what left
+    /// before is not paid.
+    pub(crate) async fn advance(&self, notice: &OrderNotice, trace: &Trace) -> Result<(), WorkError> {
+        for _ in 0..SHIPMENTS_MAX {
+            let waits = self.advance_fulfilment(notice, trace).await?;
+            self.advance_payment(notice, trace).await?;
+            if !waits {
+                return Ok(());
+            }
+        }
+        Err(WorkError::Contended)
+    }
+
     /// Books the shipments that were asked for. A shipment is stored before the carrier is asked, and the carrier is asked
     /// under its name until the outcome is known: none is booked twice (SHIP-1). What is shipped is captured in the same
-    /// write, unless the payment provider is slower than the carrier: then `advance_payment` does it.
-    pub(crate) async fn advance_fulfilment(&self, notice: &OrderNotice, trace: &Trace) -> Result<(), WorkError> {
+    /// write, unless the payment provider is slower than the carrier: then `advance_payment` does it. Whether it waits for
+    /// that: an order whose money is not paid out ships nothing more.
+    async fn advance_fulfilment(&self, notice: &OrderNotice, trace: &Trace) -> Result<bool, WorkError> {
         let stored = self.store.order_read(&notice.tenant, notice.order_id).await?;
         let Some(stored) = stored else { return Err(WorkError::Poison("there is no such order".to_owned())) };
         let mut order = stored.order;
         for _ in 0..SHIPMENTS_MAX + REPEATS_MAX {
-            let Some(number) = order.next_booking() else { return Ok(()) };
+            let Some(number) = order.next_booking() else { return Ok(false) };
+            if matches!(next_step(&order), PaymentStep::Capture(_)) {
+                return Ok(true);
+            }
             let Some(shipment) = booked_as(&order, number) else {
                 return Err(WorkError::Poison("the order has no address".to_owned()));
             };
-            let change = match self.carrier.book(&shipment).await {
+            let is_unpaid = matches!(order.payment.status, PaymentStatus::CaptureFailed { .. });
+            let booked = match is_unpaid {
+                true => Err(CarrierError::Refused { reason: UNPAID.to_owned() }),
+                false => self.carrier.book(&shipment).await,
+            };
+            let change = match booked {
                 Ok(booking) => order.shipped(number, booking, self.clock.now()),
                 Err(CarrierError::Refused { reason }) => order.shipment_refused(number, reason, self.clock.now()),
                 Err(error) => return Err(error.into()),
             };
-            let Some(mut change) = change else { return Ok(()) };
+            let Some(mut change) = change else { return Ok(false) };
             self.capture_along(&mut change).await?;
             match self.store.order_change(&change, trace).await? {
                 Changed::Done => order = change.order,
@@ -46,7 +73,12 @@ impl Worker {
     /// provider says is left to the step that captures alone: it asks under the same key, and gets the same answer.
     async fn capture_along(&self, change: &mut Change) -> Result<(), WorkError> {
         let PaymentStep::Capture(capture) = next_step(&change.order) else { return Ok(()) };
-        match self.payments.capture(change.order.id, &capture).await {
+        let captured = tokio::time::timeout(CAPTURE_PATIENCE, self.payments.capture(change.order.id, &capture)).await;
+        let Ok(captured) = captured else {
+            tracing::warn!(order_id = %change.order.id, "capture_put_off");
+            return Ok(());
+        };
+        match captured {
             Ok(CaptureOutcome::Captured) => {
                 Ok(change.enter_capture(capture.cause, capture.amount, self.clock.now())?)
             }

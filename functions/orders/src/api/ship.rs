@@ -8,6 +8,7 @@ use axum::response::Response;
 use holdfast_domain::ids::WarehouseId;
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::order::{LINES_MAX, ShippedLine, Wish};
+use holdfast_domain::payment::PaymentStatus;
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Problem, Right, Scope};
 use holdfast_store::Changed;
@@ -57,7 +58,7 @@ struct ShipLineBody {
         (status = 400, description = "invalid-request, idempotency-key-missing", body = ProblemSchema),
         (status = 403, description = "forbidden: it takes the scope staff", body = ProblemSchema),
         (status = 404, description = "not-found", body = ProblemSchema),
-        (status = 409, description = "illegal-transition", body = ProblemSchema),
+        (status = 409, description = "illegal-transition, payment-failed", body = ProblemSchema),
         (status = 422, description = "not-shippable: more than what waits, or nothing", body = ProblemSchema),
     ))]
 pub async fn ship(
@@ -76,6 +77,9 @@ pub async fn ship(
         if order.shipments.iter().any(|shipment| shipment.request == request.mark()) {
             scope.notes.outcome("replayed");
             return Ok(request.replayed(view::answer(StatusCode::ACCEPTED, &order)));
+        }
+        if matches!(order.payment.status, PaymentStatus::CaptureFailed { .. }) {
+            return Err(problems::unpaid());
         }
         let change = order.ship(&wish, request.mark(), &staff(&scope), app.clock.now());
         let change = change.map_err(|refused| problems::not_fulfilled(&refused))?;

@@ -59,6 +59,13 @@ pub struct Sums {
     pub refunded: Money,
 }
 
+impl Sums {
+    /// Whether something was set aside, and all of it still is.
+    pub fn is_untouched(&self) -> bool {
+        !self.authorised.is_zero() && self.captured.is_zero() && self.voided.is_zero()
+    }
+}
+
 impl Order {
     /// What the ledger adds up to.
     pub fn sums(&self) -> Sums {

@@ -2,7 +2,7 @@
 
 use super::shares::share;
 use super::shipment::{RequestMark, ShipmentStatus};
-use super::{Order, Source};
+use super::{CLAIMS_MAX, Order, Source};
 use crate::money::Money;
 use crate::payment::{CapturePolicy, PaymentStatus};
 use jiff::Timestamp;
@@ -113,6 +113,9 @@ pub enum ReturnRefusal {
         /// How many may.
         left: u32,
     },
+    /// The units lie in more places than one transaction reaches.
+    #[error("so many units cannot come back at once: take back fewer lines")]
+    TooMuchAtOnce,
     /// The time to return is over.
     #[error("returns were taken until {until}")]
     TooLate {
@@ -182,7 +185,7 @@ impl Order {
     /// comes before any refund.
     pub(super) fn returnable(&self) -> Money {
         let due = match (&self.payment.status, self.payment.capture) {
-            (PaymentStatus::Authorised { .. }, CapturePolicy::AtOnce) => self.total,
+            (PaymentStatus::Authorised { .. }, CapturePolicy::AtOnce | CapturePolicy::WithFirstShipment) => self.total,
             (PaymentStatus::Authorised { .. }, CapturePolicy::WhenShipped) => {
                 self.sum(self.shipments.iter().map(|shipment| shipment.amount))
             }
@@ -225,6 +228,11 @@ impl Order {
                 let sources = sources.entry(wish.line).or_insert_with(|| line.from.clone());
                 returning.restocks.extend(restocked(wish, sources));
             }
+        }
+        // Beside the order, its parts and the balances of their pools take an action each.
+        let actions = returning.lines.len() + 2 * returning.restocks.len();
+        if self.parts.is_some() && actions > CLAIMS_MAX {
+            return Err(ReturnRefusal::TooMuchAtOnce);
         }
         Ok(returning)
     }

@@ -86,7 +86,14 @@ impl Store {
         at: Timestamp,
     ) -> Result<ReleaseEntry, StoreError> {
         let keep = Keep::of(claims);
-        if is_surely_open(order, at) || !order.was_placed() || keep.pools.is_empty() || !keep.goes_into_balance() {
+        // What is in no balance as a whole is not taken from one in part.
+        let carried = !Keep::of_order(order).goes_into_balance();
+        if carried
+            || is_surely_open(order, at)
+            || !order.was_placed()
+            || keep.pools.is_empty()
+            || !keep.goes_into_balance()
+        {
             return Ok(ReleaseEntry::None);
         }
         let placed_on = keys::day_of(order.placed_at);

@@ -311,6 +311,6 @@ fn why(refused: NotFulfilled) -> Refusal {
         NotFulfilled::Return(ReturnRefusal::TooMany { .. }) => "too many",
         NotFulfilled::Return(ReturnRefusal::TooLate { .. }) => "late",
         NotFulfilled::Shipping(ShippingRefusal::TooManyShipments) => "too many shipments",
-        NotFulfilled::Return(ReturnRefusal::TooManyReturns) => "too many returns",
+        NotFulfilled::Return(ReturnRefusal::TooMuchAtOnce | ReturnRefusal::TooManyReturns) => "too many returns",
     }
 }

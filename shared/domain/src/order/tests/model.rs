@@ -187,6 +187,7 @@ impl Model {
                     self.refund_step()
                 }
             }
+            Provider::CaptureFailed if self.life != Life::Sold && self.captured() == 0 => Step::Void,
             Provider::CaptureFailed => self.refund_step(),
             _ => Step::Done,
         }
