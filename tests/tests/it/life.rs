@@ -103,6 +103,11 @@ async fn ord_10_an_order_is_shipped_captured_delivered_and_partly_returned() {
     let refunded = life.read(&id).await;
     assert_eq!((amounts(&refunded, "refunded"), &refunded["refunds"][0]["state"]), (vec![3998], &json!("done")));
 
+    for (line, quantity) in [(0, 2), (1, 1)] {
+        let lines = json!([{"line": line, "quantity": quantity, "restock": true}]);
+        let over = life.take_back(&id, "r-over", lines).await;
+        assert_eq!((over.status, over.slug(), over.fields()), (422, "not-returnable", vec!["lines"]), "{over:?}");
+    }
     let rest = life.take_back(&id, "r-2", json!([{"line": 0, "quantity": 1, "restock": true}])).await;
     assert_eq!((rest.status, &rest.body["state"]), (201, &json!("returned")), "{rest:?}");
     life.back.drain().await;

@@ -31,8 +31,7 @@ async fn ord_8_what_cannot_be_shipped_or_come_back_is_told_and_changes_nothing()
             "invalid-request",
             "lines[0].quantity",
         ),
-        (&back, json!({"lines": [{"line": 0, "quantity": 1, "restock": true}]}), 422, "not-returnable", "lines"),
-        (&back, json!({"lines": [{"line": 7, "quantity": 1, "restock": true}]}), 422, "not-returnable", "lines"),
+        (&back, json!({"lines": [{"line": 0, "quantity": 1, "restock": true}]}), 409, "illegal-transition", ""),
         (&back, json!({"lines": [{"line": 0, "quantity": 1}]}), 400, "invalid-request", ""),
         (
             &back,

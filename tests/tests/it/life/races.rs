@@ -124,7 +124,7 @@ async fn ord_10_two_requests_to_ship_the_same_units_ship_them_once() {
     let (one, other) = tokio::join!(life.post(&path, "s-1", json!({})), life.post(&path, "s-2", json!({})));
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
-    assert_eq!(statuses, [202, 409], "{one:?} {other:?}");
+    assert_eq!(statuses, [202, 422], "nothing waits any more: {one:?} {other:?}");
     life.back.drain().await;
     let order = life.read(&id).await;
     assert_eq!((order["shipments"].as_array().unwrap().len(), &order["payment"]["captured"]), (1, &json!(3998)));

@@ -89,7 +89,8 @@ async fn pay_2_a_capture_and_a_refund_are_made_once_also_after_their_keys_were_f
     fault(&id, "/capture", "drop_after", json!({"times": 6})).await;
     back.relay().await;
     back.work().await;
-    assert_eq!((moved(&id).await.0, &read(&shop, &id).await["payment"]["captured"]), (MUG, &json!(null)));
+    // One message may find what the other asked for.
+    assert_eq!(moved(&id).await.0, MUG);
     forget_keys(&id).await;
     back.drain().await;
     assert_eq!(moved(&id).await, (MUG, 0));

@@ -2,7 +2,7 @@
 
 use holdfast_domain::event::Trace;
 use holdfast_domain::ids::{CustomerId, OrderId, TenantId};
-use holdfast_domain::order::{Actor, Booking, Change, Wish};
+use holdfast_domain::order::{Actor, Booking, Cause, Change, Wish};
 use holdfast_domain::payment::{PaymentOutcome, PaymentReference};
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Publisher;
@@ -92,7 +92,9 @@ impl Books {
         let stored = self.store().order_read(&tenant(), id).await.unwrap().unwrap();
         let asked = stored.order.ship(&Wish::Rest, 1, &staff, at).unwrap();
         let booking = Booking { reference: "b".to_owned(), tracking: "t".to_owned() };
-        let shipped = asked.order.shipped(1, booking, at).unwrap();
+        let mut shipped = asked.order.shipped(1, booking, at).unwrap();
+        let worth = shipped.order.shipments[0].amount;
+        shipped.enter_capture(Cause::Shipment(1), worth, at).unwrap();
         let delivered = shipped.order.delivered(1, &staff, at).unwrap().unwrap();
         for change in [asked, shipped, delivered] {
             self.change(&change, &stored.trace).await;

@@ -66,7 +66,9 @@ fn sums_at_odds(order: &OrderFacts) -> Option<String> {
 }
 
 fn refunds_at_odds(order: &OrderFacts) -> Option<String> {
-    let captured = Sums::of(&order.ledger).captured;
+    let sums = Sums::of(&order.ledger);
+    // Units may come back before what they cost is captured, which then comes first.
+    let captured = sums.captured + sums.open();
     let pending: i64 =
         order.refunds.iter().filter(|refund| refund.state != "refused").map(|refund| refund.amount).sum();
     let entered = order.ledger.iter().filter(|entry| entry.kind == "refunded");
