@@ -25,6 +25,7 @@ mod orders_list;
 mod orders_span;
 mod outbox;
 mod passes;
+mod payment_item;
 mod pools;
 mod products;
 mod rates;

@@ -245,7 +245,7 @@ async fn the_warm_path_of_a_taxed_order_is_one_round_trip() {
         let answer = place(&shop, key, &order_of("mug", 1)).await;
         (answer.status, shop.engine.wire.counted().0)
     };
-    assert_eq!(calls("cold").await, (201, 5), "product, warehouses, tax policy, tax rates, transaction");
+    assert_eq!(calls("cold").await, (201, 5), "product, warehouses, the rules of the shop, tax rates, transaction");
     assert_eq!(calls("warm").await, (201, 1));
     assert_eq!(calls("warm").await, (200, 1), "a replay");
 }

@@ -4,7 +4,6 @@ use super::*;
 use crate::demo::payments::{Charge, Metadata};
 use crate::demo::plan::{IS_DECLINED, Order, PAYS, Product, Sending};
 use serde_json::{Value, json};
-
 const ORDER: &str = "ef06e91a-33ea-8eb7-aa63-dcde60bd5e5f";
 
 struct World {
