@@ -4,6 +4,7 @@ mod failing;
 mod inputs;
 mod late;
 mod races;
+mod unpaid;
 
 use holdfast_tests::back_office::BackOffice;
 use holdfast_tests::clock::TestClock;

@@ -87,6 +87,12 @@ impl Books {
     /// Places an order and has it paid, shipped and delivered.
     pub async fn sell_delivered(&self, key: &str, product: &str, quantity: i64) -> String {
         let id = self.sell(key, product, quantity).await;
+        self.deliver(id).await;
+        id.to_string()
+    }
+
+    /// Has a paid order shipped and delivered.
+    pub async fn deliver(&self, id: OrderId) {
         let staff = Actor::Staff(CustomerId::parse("s-1").unwrap());
         let at = self.shop.clock.clock().now();
         let stored = self.store().order_read(&tenant(), id).await.unwrap().unwrap();
@@ -99,7 +105,6 @@ impl Books {
         for change in [asked, shipped, delivered] {
             self.change(&change, &stored.trace).await;
         }
-        id.to_string()
     }
 
     pub async fn change(&self, change: &Change, trace: &Trace) {
