@@ -22,7 +22,7 @@ impl Worker {
         let mut stored = self.store.order_head_read(&timer.data.tenant, timer.data.order_id).await?;
         for _ in 0..ATTEMPTS_MAX {
             let Some(order) = stored.as_ref().map(|stored| &stored.order) else {
-                return Err(WorkError::Poison("there is no such order".to_owned()));
+                return Err(WorkError::NoSuchOrder);
             };
             let due = order.expires_at <= now;
             let change = match order.expire(now) {
@@ -51,7 +51,7 @@ impl Worker {
         let mut stored = self.store.order_head_read(&timer.data.tenant, timer.data.order_id).await?;
         for _ in 0..ATTEMPTS_MAX {
             let Some(order) = stored.as_ref().map(|stored| &stored.order) else {
-                return Err(WorkError::Poison("there is no such order".to_owned()));
+                return Err(WorkError::NoSuchOrder);
             };
             let Some(change) = order.abandon(now) else { return Ok(()) };
             match self.store.order_change(&change, trace).await? {
@@ -76,7 +76,7 @@ impl Worker {
     /// come to its end.
     pub(crate) async fn settle_parts(&self, notice: &OrderNotice) -> Result<(), WorkError> {
         let stored = self.store.order_head_read(&notice.tenant, notice.order_id).await?;
-        let Some(stored) = stored else { return Err(WorkError::Poison("there is no such order".to_owned())) };
+        let Some(stored) = stored else { return Err(WorkError::NoSuchOrder) };
         Ok(self.store.order_parts_settle(&stored.order).await?)
     }
 }

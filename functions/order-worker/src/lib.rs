@@ -52,6 +52,9 @@ enum WorkError {
     /// It will never be: it is not an event that this worker knows.
     #[error("the message is not an event of this worker: {0}")]
     Poison(String),
+    /// It will never be: it is about an order that does not exist.
+    #[error("there is no such order")]
+    NoSuchOrder,
     /// The table failed.
     #[error("the table failed")]
     Store(#[from] StoreError),
@@ -120,7 +123,7 @@ impl Worker {
         match &done {
             Ok(()) => log!(info, "message_done",),
             Err(error) => {
-                let poison = matches!(error, WorkError::Poison(_));
+                let poison = matches!(error, WorkError::Poison(_) | WorkError::NoSuchOrder);
                 log!(error, "message_failed", message_id = message.message_id, poison, error = chain(error),);
                 if let Some(handle) = &message.receipt_handle {
                     let asked = match error {
@@ -139,8 +142,8 @@ impl Worker {
         match matter {
             SubjectMatter::ExpiryDue => self.expire(event, &trace).await,
             SubjectMatter::RecoveryDue => self.recover(event, &trace).await,
-            SubjectMatter::PaymentNotice => self.advance_payment(&event.data, &trace).await,
-            SubjectMatter::PaymentLapsed => self.look_after_payment(&event.data, &trace).await,
+            SubjectMatter::PaymentNotice => or_unknown(self.advance_payment(&event.data, &trace).await),
+            SubjectMatter::PaymentLapsed => or_unknown(self.look_after_payment(&event.data, &trace).await),
             SubjectMatter::Changed(kind) => {
                 if kind.ends_hold() {
                     self.settle_parts(&event.data).await?;
@@ -154,6 +157,17 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+/// A provider's account may serve more than this table: its notice of an order that is not here is no fault.
+fn or_unknown(looked: Result<(), WorkError>) -> Result<(), WorkError> {
+    match looked {
+        Err(WorkError::NoSuchOrder) => {
+            tracing::info!("notice_of_unknown_order");
+            Ok(())
+        }
+        other => other,
     }
 }
 

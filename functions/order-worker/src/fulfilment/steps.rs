@@ -36,7 +36,7 @@ impl Worker {
     /// that: an order whose money is not paid out ships nothing more.
     async fn advance_fulfilment(&self, notice: &OrderNotice, trace: &Trace) -> Result<bool, WorkError> {
         let stored = self.store.order_read(&notice.tenant, notice.order_id).await?;
-        let Some(stored) = stored else { return Err(WorkError::Poison("there is no such order".to_owned())) };
+        let Some(stored) = stored else { return Err(WorkError::NoSuchOrder) };
         let mut order = stored.order;
         for _ in 0..SHIPMENTS_MAX + REPEATS_MAX {
             let Some(number) = order.next_booking() else { return Ok(false) };

@@ -52,7 +52,7 @@ impl Worker {
 
     async fn order_of(&self, notice: &OrderNotice) -> Result<Order, WorkError> {
         let stored = self.store.order_head_read(&notice.tenant, notice.order_id).await?;
-        stored.map(|stored| stored.order).ok_or_else(|| WorkError::Poison("there is no such order".to_owned()))
+        stored.map(|stored| stored.order).ok_or(WorkError::NoSuchOrder)
     }
 
     /// Takes the next step outside, if there is one, and gives what is to be noted of it.
