@@ -1,4 +1,4 @@
-//! Events of orders from the queue: payment and expiry.
+//! Events of orders from the queue: payment, shipping and expiry.
 //!
 //! Every message leads to a look at the order as it is now, and to whatever that needs next; so messages may come late,
 //! twice and in any order.

@@ -1,4 +1,4 @@
-//! Orders over HTTP: place, read, list, cancel; and reservations of their stock.
+//! Orders over HTTP, from placing to returns; and reservations of their stock.
 
 mod api;
 mod changing;

@@ -31,7 +31,7 @@ pub struct CancelBody {
 }
 
 /// Calls an order off and gives its stock back: 200 with the order, also when it was cancelled before; 409 when it
-/// ended otherwise. A payment is voided afterwards.
+/// ended otherwise, or its shipping has begun. What was authorised is let go afterwards, and what was captured goes back.
 #[utoipa::path(post, path = "/orders/{order_id}/cancel", operation_id = "cancelOrder", tag = "orders", security(("jwt" = ["orders"])),
     params(("order_id" = String, Path, description = "The order")), request_body = Option<CancelBody>,
     responses(

@@ -78,7 +78,7 @@ pub struct RefundBody {
         (status = 403, description = "forbidden: it takes the scope staff", body = ProblemSchema),
         (status = 404, description = "not-found", body = ProblemSchema),
         (status = 409, description = "illegal-transition, return-window-over", body = ProblemSchema),
-        (status = 422, description = "not-returnable: more than what arrived", body = ProblemSchema),
+        (status = 422, description = "not-returnable: more than what arrived, or too much at once", body = ProblemSchema),
     ))]
 pub async fn take_back(
     State(app): State<Arc<App>>,
