@@ -38,6 +38,13 @@ impl FunctionError {
     }
 }
 
+impl FunctionError {
+    /// Whether the invocation never reached the function, so that it counts as no attempt.
+    pub fn never_arrived(&self) -> bool {
+        self.error_type.starts_with("Local.")
+    }
+}
+
 impl fmt::Display for FunctionError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}: {}", self.error_type, self.error_message)

@@ -90,9 +90,14 @@ impl Batch {
         None
     }
 
-    /// Gives up the records of [`Self::next`].
-    pub fn discard(&mut self) -> Option<Range<usize>> {
-        self.parts.pop_front().map(|part| part.records)
+    /// Gives up the first `count` records of [`Self::next`]. The others are a new batch, with retries of its own.
+    pub fn discard(&mut self, count: usize) -> Option<Range<usize>> {
+        let part = self.parts.pop_front()?;
+        let end = part.records.end.min(part.records.start + count);
+        if end < part.records.end {
+            self.parts.push_front(Part { records: end..part.records.end, retries: 0 });
+        }
+        Some(part.records.start..end)
     }
 }
 
@@ -139,6 +144,19 @@ mod tests {
         assert_eq!((handled, discarded), (vec![0, 1, 2, 3, 4, 5, 6, 8, 9], vec![7]));
         let (handled, discarded, _) = play(10, 7, false, true);
         assert_eq!((handled, discarded), (vec![0, 1, 2, 3, 4, 5, 6], vec![7, 8, 9]));
+    }
+
+    /// "Maximum age of record – The maximum age of a record that Lambda sends to your function." Younger ones are sent.
+    #[test]
+    fn only_the_records_that_are_too_old_are_discarded() {
+        let mut batch = Batch::new(6, true, Some(3));
+        assert_eq!(batch.judge(Verdict::Failed), None);
+        assert_eq!(batch.discard(2), Some(0..2));
+        assert_eq!((batch.next(), batch.retries()), (Some(2..3), 0));
+        assert_eq!(batch.judge(Verdict::Handled), None);
+        assert_eq!(batch.next(), Some(3..6));
+        assert_eq!(batch.discard(9), Some(3..6));
+        assert_eq!(batch.next(), None);
     }
 
     #[test]

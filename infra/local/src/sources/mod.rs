@@ -57,6 +57,7 @@ impl Sources {
         for function in &application.functions {
             let context = || format!("the sources of {}", function.name);
             for mapping in &function.queues {
+                mapping.check().with_context(context)?;
                 let source = QueueSource {
                     function: function.name.clone(),
                     filters: Filters::parse(&mapping.filter_criteria).with_context(context)?,
@@ -68,6 +69,7 @@ impl Sources {
                 sources.tasks.spawn(source.run());
             }
             for mapping in &function.streams {
+                mapping.check().with_context(context)?;
                 let failures = mapping.destination_config.on_failure.as_ref();
                 let failures = failures.map(|to| services.queue_urls.get(&to.destination).with_context(context));
                 let position = Arc::new(StreamPosition::default());

@@ -24,6 +24,8 @@ const IDLE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_mil
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// The most messages of one call.
 const CALL_MAX: usize = 10;
+/// How long a function that cannot be reached is tried for a batch: less than its messages stay hidden.
+const UNREACHED_MAX: Duration = Duration::from_secs(60);
 /// Batches at once where the mapping has no limit of its own.
 const CONCURRENCY: usize = 5;
 
@@ -97,7 +99,9 @@ impl QueueSource {
                 continue;
             };
             batch.extend(messages);
-            if batch.len() >= self.mapping.batch_size {
+            // "The default batching window is 0 seconds. This means that Lambda invokes your function as soon as records are
+            // available."
+            if batch.len() >= self.mapping.batch_size || began.elapsed() >= window {
                 return Ok(batch);
             }
         }
@@ -116,8 +120,10 @@ impl QueueSource {
             self.deliveries.note_delivered(body(message));
         }
         let event = json!({ "Records": records }).to_string().into_bytes();
-        let failed = match self.services.invoker.invoke(&self.function, event).await {
-            Outcome::Answered(answer) => self.failures(&answer, &messages),
+        let failed = match self.invoke(event).await {
+            Outcome::Answered(answer) if self.reports_failures() => failures(&answer, &messages),
+            Outcome::Answered(_) => Some(HashSet::new()),
+            // "If your function throws an exception, the entire batch is considered a complete failure."
             Outcome::Failed(error) => {
                 tracing::warn!(function = self.function, messages = messages.len(), %error, "a queue batch failed");
                 None
@@ -132,21 +138,22 @@ impl QueueSource {
         }
     }
 
-    /// The ids of the messages that failed, or `None` when the batch failed as a whole.
-    fn failures(&self, answer: &[u8], messages: &[Value]) -> Option<HashSet<String>> {
-        if !self.mapping.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures")
-            || answer.is_empty()
-        {
-            return Some(HashSet::new());
+    /// Invokes the function. "If the invocation fails due to throttling, Lambda continues to retry the message": one that
+    /// did not reach the function is made again, for some time.
+    async fn invoke(&self, event: Vec<u8>) -> Outcome {
+        let began = Instant::now();
+        loop {
+            let outcome = self.services.invoker.invoke(&self.function, event.clone()).await;
+            let missed = matches!(&outcome, Outcome::Failed(error) if error.never_arrived());
+            if !missed || began.elapsed() >= UNREACHED_MAX {
+                return outcome;
+            }
+            tokio::time::sleep(ERROR_PAUSE).await;
         }
-        let answer: Value = serde_json::from_slice(answer).ok()?;
-        let failures = match answer.get("batchItemFailures") {
-            None | Some(Value::Null) => return Some(HashSet::new()),
-            failures => failures?.as_array()?,
-        };
-        let known = |id: &&str| messages.iter().any(|message| message["MessageId"] == **id);
-        let ids = failures.iter().map(|failure| failure["itemIdentifier"].as_str().filter(known).map(str::to_owned));
-        ids.collect()
+    }
+
+    fn reports_failures(&self) -> bool {
+        self.mapping.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures")
     }
 
     /// Deletes `messages` and gives those that were deleted.
@@ -168,6 +175,21 @@ impl QueueSource {
         }
         deleted
     }
+}
+
+/// The ids of the messages that failed, or `None` when the batch failed as a whole.
+fn failures(answer: &[u8], messages: &[Value]) -> Option<HashSet<String>> {
+    if answer.is_empty() {
+        return Some(HashSet::new());
+    }
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    let failures = match answer.get("batchItemFailures") {
+        None | Some(Value::Null) => return Some(HashSet::new()),
+        failures => failures?.as_array()?,
+    };
+    let known = |id: &&str| messages.iter().any(|message| message["MessageId"] == **id);
+    let ids = failures.iter().map(|failure| failure["itemIdentifier"].as_str().filter(known).map(str::to_owned));
+    ids.collect()
 }
 
 fn body(message: &Value) -> &str {
@@ -213,6 +235,36 @@ fn filtered_form(message: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// "Lambda treats a batch as a complete success if your function returns any of the following: an empty
+    /// batchItemFailures list, a null batchItemFailures list, an empty EventResponse, a null EventResponse."
+    #[test]
+    fn answers_that_name_no_failure_are_a_complete_success() {
+        let messages = [json!({ "MessageId": "m-1" })];
+        for answer in [r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#, "{}", "null", ""] {
+            assert_eq!(failures(answer.as_bytes(), &messages), Some(HashSet::new()), "{answer}");
+        }
+    }
+
+    /// "Lambda treats a batch as a complete failure if your function returns any of the following: an invalid JSON
+    /// response, an empty string itemIdentifier, a null itemIdentifier, an itemIdentifier with a bad key name, an
+    /// itemIdentifier value with a message ID that doesn't exist."
+    #[test]
+    fn answers_that_make_no_sense_are_a_complete_failure() {
+        let messages = [json!({ "MessageId": "m-1" }), json!({ "MessageId": "m-2" })];
+        for answer in [
+            "no JSON",
+            r#"{"batchItemFailures":7}"#,
+            r#"{"batchItemFailures":[{"itemIdentifier":""}]}"#,
+            r#"{"batchItemFailures":[{"itemIdentifier":null}]}"#,
+            r#"{"batchItemFailures":[{"identifier":"m-1"}]}"#,
+            r#"{"batchItemFailures":[{"itemIdentifier":"m-1"},{"itemIdentifier":"m-3"}]}"#,
+        ] {
+            assert_eq!(failures(answer.as_bytes(), &messages), None, "{answer}");
+        }
+        let named = failures(br#"{"batchItemFailures":[{"itemIdentifier":"m-2"}]}"#, &messages);
+        assert_eq!(named, Some(HashSet::from(["m-2".to_owned()])), "only the failed messages become visible again");
+    }
 
     #[test]
     fn a_message_becomes_the_documented_record() {

@@ -156,28 +156,36 @@ impl StreamSource {
         let retries_max = self.mapping.maximum_retry_attempts.and_then(|max| u32::try_from(max).ok());
         let mut batch = Batch::new(records.len(), self.mapping.bisect_batch_on_function_error, retries_max);
         while let Some(range) = batch.next() {
-            if self.is_too_old(&records[range.start]) {
+            let old = records[range.clone()].iter().take_while(|record| self.is_too_old(record)).count();
+            if old > 0 {
                 // Once they are discarded, the count is that of the records behind them.
                 let calls = batch.retries();
-                let given_up = batch.discard().unwrap_or(range);
-                self.report(&records[given_up], "RecordAgeExceeded", calls).await;
+                let given_up = batch.discard(old).unwrap_or(range);
+                self.report(&records[given_up], "RecordAgeExceeded", calls, None).await;
                 continue;
             }
             tokio::time::sleep(batch.pause()).await;
             let calls = batch.retries() + 1;
-            let verdict = self.invoke(&records[range]).await;
+            let Some((verdict, error)) = self.invoke(&records[range]).await else {
+                // "Service errors or throttles where the batch does not reach your function do not count toward retry
+                // attempts."
+                tokio::time::sleep(ERROR_PAUSE).await;
+                continue;
+            };
             if let Some(given_up) = batch.judge(verdict) {
-                self.report(&records[given_up], "RetryAttemptsExhausted", calls).await;
+                let context = json!({ "statusCode": 200, "executedVersion": "$LATEST", "functionError": error });
+                self.report(&records[given_up], "RetryAttemptsExhausted", calls, Some(context)).await;
             }
         }
     }
 
-    async fn invoke(&self, records: &[Value]) -> Verdict {
+    /// What the function made of records, and its error if it failed as a whole; none if it was not reached.
+    async fn invoke(&self, records: &[Value]) -> Option<(Verdict, Option<&'static str>)> {
         let event = json!({ "Records": records }).to_string().into_bytes();
-        match self.services.invoker.invoke(&self.function, event).await {
+        let verdict = match self.services.invoker.invoke(&self.function, event).await {
             Outcome::Failed(error) => {
                 tracing::warn!(function = self.function, records = records.len(), %error, "a stream batch failed");
-                Verdict::Failed
+                return (!error.never_arrived()).then_some((Verdict::Failed, Some("Unhandled")));
             }
             Outcome::Answered(answer)
                 if self.mapping.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures") =>
@@ -185,7 +193,8 @@ impl StreamSource {
                 verdict(&answer, records)
             }
             Outcome::Answered(_) => Verdict::Handled,
-        }
+        };
+        Some((verdict, None))
     }
 
     fn is_too_old(&self, record: &Value) -> bool {
@@ -195,7 +204,7 @@ impl StreamSource {
     }
 
     /// Sends the record of `records` that were given up to the on-failure destination.
-    async fn report(&self, records: &[Value], condition: &str, calls: u32) {
+    async fn report(&self, records: &[Value], condition: &str, calls: u32, response: Option<Value>) {
         tracing::warn!(function = self.function, records = records.len(), condition, "stream records were given up");
         let (Some(url), [first, ..], [.., last]) = (&self.failures_url, records, records) else {
             return;
@@ -204,14 +213,13 @@ impl StreamSource {
             let seconds = record["dynamodb"]["ApproximateCreationDateTime"].as_f64().unwrap_or_default();
             Timestamp::from_second(seconds as i64).map(|time| time.to_string()).unwrap_or_default()
         };
-        let message = json!({
+        let mut message = json!({
             "requestContext": {
                 "requestId": Uuid::from_u128(rand::random()).to_string(),
                 "functionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}:$LATEST", self.function),
                 "condition": condition,
                 "approximateInvokeCount": calls,
             },
-            "responseContext": { "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" },
             "version": "1.0",
             "timestamp": Timestamp::now().to_string(),
             "DDBStreamBatchInfo": {
@@ -224,6 +232,10 @@ impl StreamSource {
                 "streamArn": self.services.stream_arn,
             },
         });
+        // Records that were never handed over have no response.
+        if let Some(response) = response {
+            message["responseContext"] = response;
+        }
         let request = json!({ "QueueUrl": url, "MessageBody": message.to_string() });
         while let Err(error) = self.services.sqs.call("SendMessage", &request).await {
             tracing::warn!(function = self.function, %error, "given-up records were not reported");
@@ -291,11 +303,17 @@ mod tests {
         }
     }
 
+    /// "When you increase the number of concurrent batches per shard, Lambda still ensures in-order processing at the item
+    /// (partition and sort key) level."
     #[test]
-    fn records_of_one_item_share_a_lane() {
-        let record = |key: &str| json!({ "dynamodb": { "Keys": { "pk": { "S": key } } } });
-        for key in ["a", "b", "c"] {
-            assert_eq!(lane(&record(key), 4), lane(&record(key), 4));
+    fn records_of_one_item_share_a_lane_and_items_use_all_of_them() {
+        let record = |key: usize, image: usize| json!({ "dynamodb": { "Keys": { "pk": { "S": key.to_string() } }, "NewImage": { "v": { "N": image } } } });
+        let mut used = std::collections::BTreeSet::new();
+        for key in 0..100 {
+            let lanes: Vec<_> = (0..5).map(|image| lane(&record(key, image), 4)).collect();
+            assert!(lanes.iter().all(|lane| *lane == lanes[0]), "item {key} is in several lanes: {lanes:?}");
+            used.insert(lanes[0]);
         }
+        assert_eq!(used.len(), 4);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::ensure;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -95,6 +96,40 @@ pub struct QueueMapping {
     pub filter_criteria: FilterCriteria,
 }
 
+impl QueueMapping {
+    /// Refuses what AWS refuses.
+    ///
+    /// # Errors
+    /// In the words of the documentation.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let concurrency = self.scaling_config.maximum_concurrency.unwrap_or(2);
+        ensure!((2..=1_000).contains(&concurrency), "MaximumConcurrency must be between 2 and 1,000");
+        ensure!((1..=10_000).contains(&self.batch_size), "BatchSize must be between 1 and 10,000");
+        ensure!(
+            self.batch_size <= 10 || self.maximum_batching_window_in_seconds >= 1,
+            "when you set BatchSize to a value greater than 10, you must set MaximumBatchingWindowInSeconds to at least 1"
+        );
+        ensure!(self.maximum_batching_window_in_seconds <= 300, "MaximumBatchingWindowInSeconds must be 300 at most");
+        Ok(())
+    }
+}
+
+impl StreamMapping {
+    /// Refuses what AWS refuses.
+    ///
+    /// # Errors
+    /// In the words of the documentation.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!((1..=10_000).contains(&self.batch_size), "BatchSize must be between 1 and 10,000");
+        ensure!((1..=10).contains(&self.parallelization_factor), "ParallelizationFactor must be between 1 and 10");
+        let age = self.maximum_record_age_in_seconds.unwrap_or(-1);
+        ensure!(age == -1 || (60..=604_800).contains(&age), "MaximumRecordAgeInSeconds must be -1, or 60 to 604,800");
+        let retries = self.maximum_retry_attempts.unwrap_or(-1);
+        ensure!((-1..=10_000).contains(&retries), "MaximumRetryAttempts must be -1 to 10,000");
+        Ok(())
+    }
+}
+
 /// The limit of a queue's mapping.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -115,7 +150,7 @@ pub struct StreamMapping {
     /// The most records a batch has.
     #[serde(default = "hundred", deserialize_with = "lenient")]
     pub batch_size: usize,
-    /// How many batches of a shard may be under way at once. Records of one partition key stay in order.
+    /// How many batches of a shard may be under way at once. Records of one item stay in order.
     #[serde(default = "one", deserialize_with = "lenient")]
     pub parallelization_factor: usize,
     /// `None` retries for as long as the stream keeps the record.
