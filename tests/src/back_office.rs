@@ -4,23 +4,18 @@
 use crate::clock::TestClock;
 use crate::endpoints::stack;
 use crate::engine::Engine;
-use crate::faults::{Way, Wire};
+use crate::faulty::{FaultyCarrier, FaultyPayments};
 use crate::mailroom;
 use crate::requests::Who;
-use async_trait::async_trait;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
 use holdfast_domain::ids::{OrderId, TenantId};
-use holdfast_domain::order::Booking;
-use holdfast_domain::payment::{Capture, PaymentOutcome, PaymentReference};
+use holdfast_domain::routing::Queue;
+use holdfast_runtime::dead_queue::DeadQueue;
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
-use holdfast_runtime::task_queue::TaskQueue;
-use maintenance::{Job, Maintenance, Report, Task};
-use order_worker::{
-    Authorisation, BookShipment, CaptureOutcome, Carrier, CarrierError, HttpCarrier, PaymentError, PaymentGateway,
-    RefundOutcome, RefundRequest, Standing, Stripe, VoidOutcome, VoidRequest, Worker,
-};
+use maintenance::{Job, JobError, Maintenance, Report, Task};
+use order_worker::{HttpCarrier, Stripe, Worker};
 use outbox_relay::Relay;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,14 +29,19 @@ pub struct BackOffice {
     relay: Relay,
     worker: Worker,
     maintenance: Maintenance,
+    publisher: Publisher,
     sqs: aws_sdk_sqs::Client,
-    queue_url: String,
+    /// Those that the worker reads.
+    queue_urls: [String; 2],
+    dead_url: String,
     /// The queue of notifications, which only a [`crate::mailroom::Mailroom`] reads.
     pub notifications_url: String,
     streams: holdfast_local::engines::aws::JsonService,
     table: String,
     /// Where the relay stands in the stream.
     position: Mutex<Option<String>>,
+    /// The order whose records cannot be read.
+    spoiled: Mutex<Option<String>>,
     /// How often the message of each event was done.
     pub done: Mutex<BTreeMap<String, u64>>,
 }
@@ -58,9 +58,18 @@ impl BackOffice {
         let queue_url = queue.send().await.expect("the queue is made").queue_url.expect("a queue has a URL");
         let publisher = Publisher::new(aws.sqs(), queue_url.clone());
         let (notifications, notifications_url) = mailroom::queue(engine).await;
-        let queues = Queues { orders: publisher.clone(), notifications };
+        let dead_url = sqs.create_queue().queue_name(format!("d{}", uuid::Uuid::now_v7().simple())).send().await;
+        let dead_url = dead_url.expect("the queue is made").queue_url.expect("a queue has a URL");
+        let dead_queues = vec![DeadQueue::new(aws.sqs(), dead_url.clone(), Some(Queue::Orders))];
+        let name = format!("f{}", uuid::Uuid::now_v7().simple());
+        let queue = sqs.create_queue().queue_name(name).attributes(QueueAttributeName::VisibilityTimeout, "30");
+        let fulfilment = queue.send().await.expect("the queue is made").queue_url.expect("a queue has a URL");
         // No export is asked for here.
-        let exports = TaskQueue::new(aws.sqs(), queue_url.clone());
+        let queues = Queues::new([
+            (Queue::Orders, publisher.clone()),
+            (Queue::Fulfilment, Publisher::new(aws.sqs(), fulfilment.clone())),
+            (Queue::Notifications, notifications),
+        ]);
         let store = engine.store();
         let stripe = Stripe::new(&stack.payment_url, "sk_test_local").expect("TLS is set up");
         let payments = Arc::new(FaultyPayments { stripe, wire: Arc::clone(&engine.wire) });
@@ -68,21 +77,20 @@ impl BackOffice {
             HttpCarrier::new(&stack.carrier_url, holdfast_local::engines::carrier::API_KEY).expect("TLS is set up");
         let carrier = Arc::new(FaultyCarrier { carrier, wire: Arc::clone(&engine.wire) });
         let clock = clock.clock();
+        let recovery_after = jiff::SignedDuration::from_hours(1);
         Self {
-            relay: Relay {
-                store: store.clone(),
-                queues: queues.clone(),
-                clock: clock.clone(),
-                recovery_after: jiff::SignedDuration::from_hours(1),
-            },
-            worker: Worker { store: store.clone(), publisher, payments, carrier, clock: clock.clone() },
-            maintenance: Maintenance { store, queues, exports, clock },
+            relay: Relay { store: store.clone(), queues: queues.clone(), clock: clock.clone(), recovery_after },
+            worker: Worker { store: store.clone(), queues: queues.clone(), payments, carrier, clock: clock.clone() },
+            maintenance: Maintenance { store, queues, dead_queues, recovery_after, clock },
+            publisher,
+            dead_url,
             sqs,
-            queue_url,
+            queue_urls: [queue_url, fulfilment],
             notifications_url,
             streams: engine.streams(),
             table: engine.table.clone(),
             position: Mutex::default(),
+            spoiled: Mutex::default(),
             done: Mutex::default(),
         }
     }
@@ -96,9 +104,18 @@ impl BackOffice {
         };
         let request = json!({"ShardIterator": iterator, "Limit": 100});
         let mut page = self.streams.call("GetRecords", &request).await.expect("the stream is readable");
-        let order = |record: &Value| record["dynamodb"]["Keys"]["sk"]["S"] == "order";
+        let order = |record: &Value| {
+            record["dynamodb"]["Keys"]["sk"]["S"] == "order" || record["dynamodb"]["Keys"]["sk"]["S"] == "pulse"
+        };
         let records: Vec<_> = page["Records"].as_array().cloned().unwrap_or_default();
-        let matching: Vec<_> = records.iter().filter(|record| order(record)).cloned().collect();
+        let mut matching: Vec<_> = records.iter().filter(|record| order(record)).cloned().collect();
+        if let Some(id) = &*self.spoiled.lock().expect("no test panics while it holds this") {
+            let of_it = |record: &&mut Value| record["dynamodb"]["Keys"]["pk"].to_string().contains(id);
+            matching
+                .iter_mut()
+                .filter(of_it)
+                .for_each(|record| record["dynamodb"]["NewImage"]["history"] = json!({"N": "1"}));
+        }
         let event = serde_json::from_value(json!({"Records": matching})).expect("records are those of a stream event");
         let answer = Box::pin(self.relay.handle(event)).await;
         // A failed batch is delivered again: the position stays.
@@ -109,19 +126,58 @@ impl BackOffice {
         !records.is_empty()
     }
 
-    /// Loses every message of the queue, also those that were delivered and not done.
-    pub async fn lose_messages(&self) {
-        self.sqs.purge_queue().queue_url(&self.queue_url).send().await.expect("the queue is purged");
+    /// From now on, the records of an order read like nothing that the relay knows.
+    pub fn spoil_records(&self, order_id: &str) {
+        *self.spoiled.lock().expect("no test panics while it holds this") = Some(order_id.to_owned());
     }
 
-    /// Invokes the worker with a batch of what the queue has; false when there was nothing.
+    /// From now on, all records can be read again.
+    pub fn mend_records(&self) {
+        *self.spoiled.lock().expect("no test panics while it holds this") = None;
+    }
+
+    /// Loses what the relay has not read, as the stream does after a day.
+    pub async fn trim_stream(&self) {
+        let position = self.position.lock().expect("no test panics while it holds this").clone();
+        let mut iterator = match position {
+            Some(iterator) => iterator,
+            None => self.stream_start().await,
+        };
+        loop {
+            let request = json!({"ShardIterator": iterator, "Limit": 100});
+            let page = self.streams.call("GetRecords", &request).await.expect("the stream is readable");
+            iterator = page["NextShardIterator"].as_str().expect("the shard is open").to_owned();
+            if page["Records"].as_array().is_none_or(Vec::is_empty) {
+                break;
+            }
+        }
+        *self.position.lock().expect("no test panics while it holds this") = Some(iterator);
+    }
+
+    /// Loses every message of the queue, also those that were delivered and not done.
+    pub async fn lose_messages(&self) {
+        for url in &self.queue_urls {
+            self.sqs.purge_queue().queue_url(url).send().await.expect("the queue is purged");
+        }
+    }
+
+    /// Invokes the worker with a batch of what each of its queues has; false when there was nothing.
     pub async fn work(&self) -> bool {
+        let mut worked = false;
+        for url in &self.queue_urls {
+            worked |= self.work_from(url).await;
+        }
+        worked
+    }
+
+    async fn work_from(&self, url: &str) -> bool {
         let received = self
             .sqs
             .receive_message()
-            .queue_url(&self.queue_url)
+            .queue_url(url)
             .max_number_of_messages(10)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_attribute_names("All")
             .send()
             .await
             .expect("the queue is readable");
@@ -129,12 +185,20 @@ impl BackOffice {
         if messages.is_empty() {
             return false;
         }
+        let arn = format!("arn:aws:sqs:us-east-1:000000000000:{}", url.rsplit('/').next().unwrap_or_default());
         let records = messages.iter().map(|message| {
             let attributes = message.attributes.iter().flatten();
             let attributes: BTreeMap<_, _> = attributes.map(|(name, value)| (name.as_str(), value.clone())).collect();
+            let given = message.message_attributes.iter().flatten().map(|(name, value)| {
+                let given = json!({
+                    "stringValue": value.string_value, "dataType": "String", "stringListValues": [], "binaryListValues": [],
+                });
+                (name.clone(), given)
+            });
             json!({
                 "messageId": message.message_id, "receiptHandle": message.receipt_handle, "body": message.body,
-                "attributes": attributes, "messageAttributes": {}, "eventSource": "aws:sqs",
+                "attributes": attributes, "messageAttributes": given.collect::<BTreeMap<_, _>>(),
+                "eventSource": "aws:sqs", "eventSourceARN": arn,
             })
         });
         let event = serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()}));
@@ -145,14 +209,14 @@ impl BackOffice {
             let handle = message.receipt_handle.clone().unwrap_or_default();
             if failed.contains(&message.message_id.clone().unwrap_or_default()) {
                 // What the worker asked for, without the wait.
-                let again = self.sqs.change_message_visibility().queue_url(&self.queue_url).receipt_handle(handle);
+                let again = self.sqs.change_message_visibility().queue_url(url).receipt_handle(handle);
                 again.visibility_timeout(0).send().await.expect("the message is released");
                 continue;
             }
             let body: Value = serde_json::from_str(message.body.as_deref().unwrap_or_default()).unwrap_or_default();
             let id = body["id"].as_str().unwrap_or_default().to_owned();
             *self.done.lock().expect("no test panics while it holds this").entry(id).or_default() += 1;
-            let delete = self.sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle);
+            let delete = self.sqs.delete_message().queue_url(url).receipt_handle(handle);
             delete.send().await.expect("the message is deleted");
         }
         true
@@ -171,12 +235,37 @@ impl BackOffice {
 
     /// Runs a job of maintenance.
     pub async fn maintain(&self, job: Job) -> Report {
-        Box::pin(self.maintenance.run(Task { job })).await.expect("the table answers")
+        Box::pin(self.maintenance.run(Task::from(job))).await.expect("the table answers")
+    }
+
+    /// Runs a task of maintenance.
+    ///
+    /// # Errors
+    /// As the function.
+    pub async fn run(&self, task: Task) -> Result<Report, JobError> {
+        Box::pin(self.maintenance.run(task)).await
+    }
+
+    /// Puts a message where SQS puts what a function crashed at.
+    pub async fn send_dead(&self, body: &str) {
+        let send = self.sqs.send_message().queue_url(&self.dead_url).message_body(body);
+        send.send().await.expect("the queue takes the message");
+    }
+
+    /// The function that shows and mends, before this queue.
+    pub fn ops(&self) -> axum::Router {
+        holdfast_runtime::http::observed(ops::router(ops::App {
+            store: self.worker.store.clone(),
+            queues: self.worker.queues.clone(),
+            recovery_after: self.maintenance.recovery_after,
+            cursor_key: holdfast_runtime::http::CursorKey::new("test"),
+            clock: self.worker.clock.clone(),
+        }))
     }
 
     /// Sends a message as it is.
     pub async fn send(&self, body: &str) {
-        let send = self.sqs.send_message().queue_url(&self.queue_url).message_body(body);
+        let send = self.sqs.send_message().queue_url(&self.queue_urls[0]).message_body(body);
         send.send().await.expect("the queue takes the message");
     }
 
@@ -219,7 +308,7 @@ impl BackOffice {
 
     /// An environment of the function that takes the provider's notices, before this queue.
     pub fn webhooks(&self) -> axum::Router {
-        let (publisher, clock) = (self.worker.publisher.clone(), self.worker.clock.clone());
+        let (publisher, clock) = (self.publisher.clone(), self.worker.clock.clone());
         let secrets = payment_webhooks::Secrets::parse(crate::provider::WEBHOOK_SECRET);
         holdfast_runtime::http::observed(payment_webhooks::router(publisher, secrets, clock))
     }
@@ -256,78 +345,4 @@ impl BackOffice {
         let iterator = self.streams.call("GetShardIterator", &request).await.expect("the shard is there");
         iterator["ShardIterator"].as_str().expect("a shard has an iterator").to_owned()
     }
-}
-
-/// The real adapter, with the wire's faults: a call that is not made, or one whose answer is lost.
-struct FaultyPayments {
-    stripe: Stripe,
-    wire: Arc<Wire>,
-}
-
-#[async_trait]
-impl PaymentGateway for FaultyPayments {
-    async fn authorise(&self, request: &Authorisation) -> Result<PaymentOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.authorise(request).await,
-            Some(Way::After) => self.stripe.authorise(request).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
-    }
-
-    async fn void(&self, request: &VoidRequest) -> Result<VoidOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.void(request).await,
-            Some(Way::After) => self.stripe.void(request).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
-    }
-
-    async fn standing(&self, reference: &PaymentReference) -> Result<Standing, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.standing(reference).await,
-            Some(_) => Err(lost()),
-        }
-    }
-
-    async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.capture(order, capture).await,
-            Some(Way::After) => self.stripe.capture(order, capture).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
-    }
-
-    async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.refund(request).await,
-            Some(Way::After) => self.stripe.refund(request).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
-    }
-}
-
-/// The real adapter, with the wire's faults.
-struct FaultyCarrier {
-    carrier: HttpCarrier,
-    wire: Arc<Wire>,
-}
-
-#[async_trait]
-impl Carrier for FaultyCarrier {
-    async fn book(&self, shipment: &BookShipment) -> Result<Booking, CarrierError> {
-        let lost = || CarrierError::NoOutcome { cause: "injected".to_owned(), retry_after_seconds: None };
-        match self.wire.outside_call() {
-            None => self.carrier.book(shipment).await,
-            Some(Way::After) => self.carrier.book(shipment).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
-    }
-
-    async fn cancel(&self, reference: &str) -> Result<(), CarrierError> {
-        self.carrier.cancel(reference).await
-    }
-}
-
-fn lost() -> PaymentError {
-    PaymentError::NoOutcome("injected".to_owned())
 }

@@ -11,11 +11,11 @@ use axum::Router;
 use exporter::{Exporter, Objects, PartLimits};
 use exports::{Links, Settings};
 use flate2::read::MultiGzDecoder;
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::http::{CursorKey, observed};
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
-use holdfast_runtime::task_queue::TaskQueue;
 use jiff::Timestamp;
 use maintenance::{Job, Maintenance, Report, Task};
 use serde_json::{Value, json};
@@ -65,16 +65,16 @@ impl Exporting {
         let queue_url = queue.send().await.expect("the queue is made").queue_url.expect("a queue has a URL");
         let aws = shop.engine.aws(Some(url.clone()));
         let settings = Settings {
-            queue: TaskQueue::new(aws.sqs(), queue_url.clone()),
+            queue: Publisher::new(aws.sqs(), queue_url.clone()),
             links: Links::new(aws.s3(), bucket.clone()),
             cursor_key: CursorKey::new("test"),
         };
         let exports = observed(exports::router(shop.engine.store(), shop.clock.clock(), settings));
-        let publisher = Publisher::new(aws.sqs(), queue_url.clone());
         let maintenance = Maintenance {
             store: shop.engine.store(),
-            queues: Queues { orders: publisher.clone(), notifications: publisher },
-            exports: TaskQueue::new(aws.sqs(), queue_url.clone()),
+            queues: Queues::new([(Queue::Exports, Publisher::new(aws.sqs(), queue_url.clone()))]),
+            dead_queues: Vec::new(),
+            recovery_after: jiff::SignedDuration::from_hours(1),
             clock: shop.clock.clock(),
         };
         let wire = Arc::clone(&shop.engine.wire);
@@ -91,7 +91,7 @@ impl Exporting {
         let aws = self.shop.engine.aws(Some(stack().sqs_url.clone()));
         Exporter {
             store: self.shop.engine.store(),
-            queue: TaskQueue::new(aws.sqs(), self.queue_url.clone()),
+            queues: Queues::new([(Queue::Exports, Publisher::new(aws.sqs(), self.queue_url.clone()))]),
             objects: Objects::new(aws.s3(), self.bucket.clone()),
             clock,
             limits,
@@ -169,7 +169,7 @@ impl Exporting {
 
     /// Runs the job of maintenance that looks after exports.
     pub async fn maintain(&self) -> Report {
-        Box::pin(self.maintenance.run(Task { job: Job::Exports })).await.expect("the table answers")
+        Box::pin(self.maintenance.run(Task::from(Job::Exports))).await.expect("the table answers")
     }
 
     /// The bytes of an export's parts, fetched by their links.

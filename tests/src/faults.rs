@@ -11,6 +11,7 @@ use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Barrier, Notify};
 
@@ -47,6 +48,7 @@ pub struct Wire {
     stripped: Mutex<Option<&'static str>>,
     meeting: Mutex<Option<(&'static str, Arc<Barrier>)>>,
     halt: Mutex<Option<(&'static str, Halt)>>,
+    outside_is_down: AtomicBool,
 }
 
 /// A call that waits on the wire: what its caller read before may change meanwhile.
@@ -121,8 +123,16 @@ impl Wire {
         halt
     }
 
+    /// From now on every call that is not made over AWS's wire fails, or none does.
+    pub fn outside_down(&self, down: bool) {
+        self.outside_is_down.store(down, Ordering::SeqCst);
+    }
+
     /// Whether the next call that is not made over AWS's wire, such as one to the payment provider, is to fail.
     pub fn outside_call(&self) -> Option<Way> {
+        if self.outside_is_down.load(Ordering::SeqCst) {
+            return Some(Way::Before);
+        }
         let mut state = self.state.lock().expect("no test panics while it holds this");
         let id = format!("outside-{}", state.positions.len());
         state.way_of(id, "outside")

@@ -7,6 +7,7 @@ pub mod endpoints;
 pub mod engine;
 pub mod exporting;
 pub mod faults;
+pub mod faulty;
 pub mod interleave;
 pub mod mailroom;
 pub mod provider;

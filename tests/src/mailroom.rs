@@ -10,12 +10,13 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::QueueAttributeName;
 use axum::Router;
 use holdfast_domain::mail::Mail;
+use holdfast_domain::routing::Queue;
 use holdfast_domain::webhook::Loopback;
 use holdfast_runtime::http::{CursorKey, observed};
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::names::Names;
+use holdfast_runtime::outside::{BreakerSettings, Settings};
 use holdfast_runtime::routing::Queues;
-use holdfast_runtime::task_queue::TaskQueue;
 use maintenance::{Job, Maintenance, Report, Task};
 use notifier::{Notifications, Notifier, NotifyError, Sender};
 use outbox_relay::Relay;
@@ -56,41 +57,48 @@ impl Mailroom {
         Self::with(shop, Loopback::Allowed, Duration::from_secs(15)).await
     }
 
-    /// The same by other rules of what may be called, and with another time for a call.
+    /// The same by other rules of what may be called, and with another time for a call. Hosts that fail are called all the
+    /// same: the clock of breakers is the machine's, and most tests let an endpoint fail for days within a second.
     pub async fn with(shop: &Shop, loopback: Loopback, call_timeout: Duration) -> Self {
+        let breaker = BreakerSettings { failures_in_a_row: usize::MAX, attempts_min: usize::MAX, ..Default::default() };
+        let call_timeout = call_timeout + Duration::from_secs(1);
+        Self::with_settings(shop, loopback, Settings { call_timeout, breaker, ..Sender::settings() }).await
+    }
+
+    /// The same with other settings of calls.
+    pub async fn with_settings(shop: &Shop, loopback: Loopback, settings: Settings) -> Self {
         let (orders_queue, queue) = (ClockedQueue::open(&shop.clock).await, ClockedQueue::open(&shop.clock).await);
         let publisher =
             |queue: &ClockedQueue| Publisher::new(shop.engine.aws(Some(queue.url.clone())).sqs(), queue.url.clone());
-        let queues = Queues { orders: publisher(&orders_queue), notifications: publisher(&queue) };
+        // No export is asked for here.
+        let queues = Queues::new([
+            (Queue::Orders, publisher(&orders_queue)),
+            (Queue::Fulfilment, publisher(&orders_queue)),
+            (Queue::Notifications, publisher(&queue)),
+        ]);
         let (names, mails) = (Arc::<NameTable>::default(), Arc::<SentMails>::default());
-        let sender = Sender::with_timeout(Arc::clone(&names) as Arc<dyn Names>, loopback, call_timeout);
+        let sender = Sender::with_settings(Arc::clone(&names) as Arc<dyn Names>, loopback, settings);
         let (store, clock) = (shop.engine.store(), shop.clock.clock());
         let webhooks = webhooks::router(webhooks::App {
             store: store.clone(),
-            publisher: queues.notifications.clone(),
+            publisher: publisher(&queue),
             names: Arc::clone(&names) as Arc<dyn Names>,
             loopback,
             cursor_key: CursorKey::new("test"),
             clock: clock.clone(),
         });
-        // No export is asked for here.
-        let exports = TaskQueue::new(shop.engine.aws(Some(queue.url.clone())).sqs(), queue.url.clone());
+        let recovery_after = jiff::SignedDuration::from_hours(1);
         Self {
             notifications: Notifications {
                 store: store.clone(),
-                publisher: queues.notifications.clone(),
+                queues: queues.clone(),
                 sender: Arc::new(sender.expect("TLS is set up")),
                 mails: Arc::clone(&mails) as Arc<dyn Notifier>,
                 clock: clock.clone(),
             },
             webhooks: observed(webhooks),
-            relay: Relay {
-                store: store.clone(),
-                queues: queues.clone(),
-                clock: clock.clone(),
-                recovery_after: jiff::SignedDuration::from_hours(1),
-            },
-            maintenance: Maintenance { store, queues, exports, clock },
+            relay: Relay { store: store.clone(), queues: queues.clone(), clock: clock.clone(), recovery_after },
+            maintenance: Maintenance { store, queues, dead_queues: Vec::new(), recovery_after, clock },
             orders_queue,
             queue,
             names,
@@ -181,7 +189,7 @@ impl Mailroom {
 
     /// Runs a job of maintenance.
     pub async fn maintain(&self, job: Job) -> Report {
-        Box::pin(self.maintenance.run(Task { job })).await.expect("the table answers")
+        Box::pin(self.maintenance.run(Task::from(job))).await.expect("the table answers")
     }
 
     async fn stream_start(&self) -> String {

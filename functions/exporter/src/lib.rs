@@ -14,24 +14,27 @@ mod reading;
 mod run;
 
 pub use lines::PartLimits;
-pub use objects::Objects;
+pub use objects::{ObjectError, Objects};
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
+use async_trait::async_trait;
+use aws_lambda_events::event::sqs::SqsEvent;
+use aws_lambda_events::event::streams::SqsEventResponse;
 use holdfast_domain::export::{Beginning, ExportTask};
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::clock::Clock;
-use holdfast_runtime::task_queue::{TaskQueue, Unsent};
-use holdfast_runtime::telemetry::chain;
+use holdfast_runtime::message::Unsent;
+use holdfast_runtime::routing::Queues;
+use holdfast_runtime::worker::{About, Consumer, Delivery, Desk, Failure, consume};
 use holdfast_store::{Store, StoreError};
 use jiff::Timestamp;
-use objects::ObjectError;
+use std::time::Duration;
 
 /// The exporter and what it needs.
 pub struct Exporter {
     /// Exports and orders.
     pub store: Store,
     /// Where messages about exports come from, and where those about the rest of one go.
-    pub queue: TaskQueue,
+    pub queues: Queues,
     /// Where parts go.
     pub objects: Objects,
     /// Tells when time is up.
@@ -42,10 +45,10 @@ pub struct Exporter {
 
 /// Why a message is not done.
 #[derive(Debug, thiserror::Error)]
-enum WorkError {
-    /// It will never be: it is not about an export.
-    #[error("the message is not about an export: {0}")]
-    Poison(String),
+pub enum WorkError {
+    /// It will never be: there is no such export.
+    #[error("there is no such export")]
+    NoSuchExport,
     /// The table failed.
     #[error("the table failed")]
     Store(#[from] StoreError),
@@ -74,47 +77,63 @@ enum Outcome {
     GivenUp,
 }
 
+#[async_trait]
+impl Consumer for Exporter {
+    type Letter = ExportTask;
+    type Shared = ();
+    type Error = WorkError;
+
+    const NAME: &'static str = "exporter";
+    const QUEUE: Queue = Queue::Exports;
+    const AT_ONCE: usize = 1;
+    // A run watches the deadline of its invocation itself.
+    const TIMEOUT: Duration = Duration::from_secs(900);
+
+    fn desk(&self) -> Desk<'_> {
+        Desk { store: &self.store, queues: &self.queues, clock: &self.clock }
+    }
+
+    fn read(&self, body: &str) -> Result<ExportTask, String> {
+        serde_json::from_str(body).map_err(|error| error.to_string())
+    }
+
+    fn about(task: &ExportTask) -> About {
+        About {
+            event_id: task.export_id.to_string(),
+            event_type: "export".to_owned(),
+            tenant: Some(task.tenant.clone()),
+            subject: String::new(),
+            correlation_id: task.trace.correlation_id.clone(),
+            traceparent: task.trace.traceparent.clone(),
+        }
+    }
+
+    async fn work(&self, task: &ExportTask, delivery: &Delivery, (): &()) -> Result<(), WorkError> {
+        let outcome = Box::pin(self.export(task, delivery.deadline)).await?;
+        let (tenant, export_id) = (task.tenant.as_str(), task.export_id.to_string());
+        tracing::info!(tenant, export_id, correlation_id = task.trace.correlation_id, ?outcome, "export_run");
+        Ok(())
+    }
+
+    fn failure(error: &WorkError) -> Failure {
+        match error {
+            WorkError::NoSuchExport => Failure::poison("no-such-export"),
+            WorkError::Store(_) => Failure::retry("table"),
+            WorkError::Object(_) => Failure::retry("object-store"),
+            WorkError::Unsent(_) => Failure::retry("queue"),
+        }
+    }
+}
+
 impl Exporter {
     /// Works on a batch, until some time before the deadline.
     pub async fn handle(&self, batch: SqsEvent, deadline: Timestamp) -> SqsEventResponse {
-        let mut response = SqsEventResponse::default();
-        for message in batch.records {
-            if self.message(&message, deadline).await.is_err() {
-                let mut failure = SqsBatchItemFailure::default();
-                failure.item_identifier = message.message_id;
-                response.batch_item_failures.push(failure);
-            }
-        }
-        response
+        consume(self, batch, deadline).await
     }
 
-    async fn message(&self, message: &SqsMessage, deadline: Timestamp) -> Result<Outcome, WorkError> {
-        let task = serde_json::from_str::<ExportTask>(message.body.as_deref().unwrap_or_default());
-        let task = task.map_err(|error| WorkError::Poison(error.to_string()));
-        let done = match &task {
-            Ok(task) => self.work(task, deadline).await,
-            Err(poison) => Err(WorkError::Poison(poison.to_string())),
-        };
-        let task = task.ok();
-        let tenant = task.as_ref().map(|task| task.tenant.to_string()).unwrap_or_default();
-        let export_id = task.as_ref().map(|task| task.export_id.to_string()).unwrap_or_default();
-        let correlation_id = task.map(|task| task.trace.correlation_id).unwrap_or_default();
-        match &done {
-            Ok(outcome) => tracing::info!(tenant, export_id, correlation_id, ?outcome, "export_message_done"),
-            Err(error) => {
-                let error = chain(error);
-                tracing::error!(tenant, export_id, correlation_id, error, "export_message_failed");
-                if let Some(handle) = &message.receipt_handle {
-                    self.queue.release(handle, pause_seconds(message)).await;
-                }
-            }
-        }
-        done
-    }
-
-    async fn work(&self, task: &ExportTask, deadline: Timestamp) -> Result<Outcome, WorkError> {
+    async fn export(&self, task: &ExportTask, deadline: Timestamp) -> Result<Outcome, WorkError> {
         let export = self.store.export_read(&task.tenant, task.export_id).await?;
-        let Some(export) = export else { return Err(WorkError::Poison("there is no such export".to_owned())) };
+        let Some(export) = export else { return Err(WorkError::NoSuchExport) };
         let run = uuid::Uuid::now_v7().to_string();
         match export.begin(&run, self.clock.now()) {
             Beginning::Over => Ok(Outcome::Over),
@@ -131,10 +150,4 @@ impl Exporter {
             },
         }
     }
-}
-
-/// How long a failed message waits: 5 s, 25 s, 125 s, 625 s, so that five deliveries outlast a short outage.
-fn pause_seconds(message: &SqsMessage) -> i32 {
-    let received = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-    5_i32.pow(received.unwrap_or(1).clamp(1, 4))
 }

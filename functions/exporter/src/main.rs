@@ -1,7 +1,8 @@
 //! The `exporter` function: wiring only.
 
 use exporter::{Exporter, Objects, PartLimits};
-use holdfast_runtime::{clients::Aws, clock::Clock, config, task_queue::TaskQueue, telemetry};
+use holdfast_domain::routing::Queue;
+use holdfast_runtime::{clients::Aws, clock::Clock, config, routing::Queues, telemetry};
 use holdfast_store::Store;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -11,9 +12,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::start();
     let aws = Aws::from_environment()?;
     let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
-    let queue = TaskQueue::new(aws.sqs(), config::text("EXPORTS_QUEUE_URL")?);
+    let queues = Queues::from_environment(&aws.sqs(), &[Queue::Exports])?;
     let objects = Objects::new(aws.s3(), config::text("EXPORTS_BUCKET")?);
-    let exporter = Exporter { store, queue, objects, clock: Clock::system(), limits: PartLimits::default() };
+    let exporter = Exporter { store, queues, objects, clock: Clock::system(), limits: PartLimits::default() };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         // Runtimes that stand in for Lambda tell none, or one that is over.

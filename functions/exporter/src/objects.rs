@@ -42,7 +42,7 @@ pub(crate) enum Stored {
 
 /// S3 gave no answer, refused a call, or keeps what is no part.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ObjectError {
+pub enum ObjectError {
     /// No answer, or a refusal.
     #[error("S3 failed: {0}")]
     Failed(String),

@@ -7,6 +7,8 @@ use crate::{Exporter, Outcome, WorkError};
 use holdfast_domain::export::{Export, ExportState, Progress};
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::order::Order;
+use holdfast_domain::routing::Queue;
+use holdfast_runtime::message::Unsent;
 use holdfast_runtime::telemetry::chain;
 use holdfast_store::{StoreError, StoredOrder};
 use jiff::{SignedDuration, Timestamp};
@@ -77,7 +79,8 @@ impl Run<'_> {
                     return Ok(Outcome::Completed);
                 }
                 if rests {
-                    self.exporter.queue.send(&self.export.task(), 0).await?;
+                    let queue = self.exporter.queues.of(Queue::Exports).ok_or_else(Unsent::no_queue)?;
+                    queue.send_task(&self.export.task(), 0).await?;
                     return Ok(Outcome::Rested);
                 }
                 if is_foreign {

@@ -82,7 +82,7 @@ pub async fn ask(
         let is_near = now.duration_since(export.span.to()) < NEAR;
         let delay_seconds = if is_near { SETTLING_SECONDS } else { 0 };
         // The export is kept: maintenance sends the message if this one is lost.
-        if let Err(error) = app.settings.queue.send(&export.task(), delay_seconds).await {
+        if let Err(error) = app.settings.queue.send_task(&export.task(), delay_seconds).await {
             tracing::warn!(tenant = export.tenant.as_str(), export_id = %export.id, %error, "export_not_sent");
         }
     }

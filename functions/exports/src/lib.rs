@@ -11,7 +11,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::http::CursorKey;
-use holdfast_runtime::task_queue::TaskQueue;
+use holdfast_runtime::message::Publisher;
 use holdfast_store::Store;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Description;
 /// What this function needs beside the table.
 pub struct Settings {
     /// Where the exporter is told.
-    pub queue: TaskQueue,
+    pub queue: Publisher,
     /// Links to parts.
     pub links: Links,
     /// The key that signs cursors.

@@ -2,7 +2,7 @@
 
 use exports::{Links, Settings};
 use holdfast_runtime::http::CursorKey;
-use holdfast_runtime::task_queue::TaskQueue;
+use holdfast_runtime::message::Publisher;
 use holdfast_runtime::{clients::Aws, clock::Clock, config, http, telemetry};
 use holdfast_store::Store;
 
@@ -13,7 +13,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
     store.connect().await;
     let settings = Settings {
-        queue: TaskQueue::new(aws.sqs(), config::text("EXPORTS_QUEUE_URL")?),
+        queue: Publisher::new(aws.sqs(), config::text("EXPORTS_QUEUE_URL")?),
         links: Links::new(aws.s3(), config::text("EXPORTS_BUCKET")?),
         cursor_key: CursorKey::new(&config::text("CURSOR_KEY")?),
     };

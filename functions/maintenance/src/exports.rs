@@ -1,6 +1,7 @@
 //! Exports whose message was lost, or whose run ended on its way (ORD-18).
 
 use crate::{Job, Maintenance, Report};
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::telemetry::chain;
 use holdfast_store::StoreError;
 
@@ -23,7 +24,8 @@ impl Maintenance {
             if !export.is_silent(now) {
                 continue;
             }
-            match self.exports.send(&export.task(), 0).await {
+            let Some(queue) = self.queues.of(Queue::Exports) else { break };
+            match queue.send_task(&export.task(), 0).await {
                 Ok(()) => {
                     tracing::warn!(tenant = export.tenant.as_str(), export_id = %export.id, "export_sent_again");
                     report.published += 1;

@@ -8,7 +8,9 @@ use holdfast_domain::event::{CloudEvent, OrderNotice};
 use holdfast_domain::ids::TenantId;
 use holdfast_domain::order::OrderState;
 use holdfast_domain::payment::{PaymentStep, next_step};
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::message::Message;
+use holdfast_runtime::routing::Routed;
 use holdfast_store::keys::DayList;
 use holdfast_store::{ListRange, Pass, PassPosition, StoreError, StoredOrder};
 use jiff::{SignedDuration, Timestamp};
@@ -81,7 +83,7 @@ impl Maintenance {
         }
         report.unreadable += page.unreadable.len();
         let messages: Vec<_> = page.orders.iter().filter_map(|stored| timer(stored, late)).collect();
-        let failed = self.queues.orders.publish(&messages).await;
+        let failed = self.queues.publish(&messages).await;
         report.seen += page.orders.len();
         report.published += messages.len() - failed.len();
         report.waiting += failed.len();
@@ -89,12 +91,14 @@ impl Maintenance {
     }
 }
 
-/// The timer of an order that is late.
-pub(crate) fn timer(stored: &StoredOrder, late: Timestamp) -> Option<Message> {
+/// The timer of an order that is late, to the queue of what it is late with.
+pub(crate) fn timer(stored: &StoredOrder, late: Timestamp) -> Option<Routed> {
     let order = &stored.order;
     let last = order.history.last()?;
     let expired = matches!(order.state, OrderState::Placed | OrderState::Reserved | OrderState::Placing);
     let open = next_step(order) != PaymentStep::Done || order.next_booking().is_some();
     let is_late = (expired || open) && order.expires_at < late;
-    is_late.then(|| Message::now(CloudEvent::expiry_timer(last.at, &stored.trace, OrderNotice::of(order))))
+    let queue = if order.next_booking().is_some() { Queue::Fulfilment } else { Queue::Orders };
+    let timer = || Message::now(CloudEvent::expiry_timer(last.at, &stored.trace, OrderNotice::of(order)));
+    is_late.then(|| Routed { queue, message: timer() })
 }

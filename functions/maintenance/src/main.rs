@@ -1,8 +1,9 @@
 //! The `maintenance` function: wiring only.
 
-use holdfast_runtime::{
-    clients::Aws, clock::Clock, config, message::Publisher, routing::Queues, task_queue::TaskQueue, telemetry,
-};
+use holdfast_domain::routing::Queue;
+use holdfast_runtime::dead_queue::DeadQueue;
+use holdfast_runtime::routing::{Queues, dead_variable};
+use holdfast_runtime::{clients::Aws, clock::Clock, config, telemetry};
 use holdfast_store::Store;
 use lambda_runtime::{LambdaEvent, service_fn};
 use maintenance::{Maintenance, Task};
@@ -12,12 +13,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::start();
     let aws = Aws::from_environment()?;
     let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
-    let queues = Queues {
-        orders: Publisher::new(aws.sqs(), config::text("EVENTS_QUEUE_URL")?),
-        notifications: Publisher::new(aws.sqs(), config::text("NOTIFICATIONS_QUEUE_URL")?),
-    };
-    let exports = TaskQueue::new(aws.sqs(), config::text("EXPORTS_QUEUE_URL")?);
-    let maintenance = Maintenance { store, queues, exports, clock: Clock::system() };
+    let queues = Queues::from_environment(&aws.sqs(), &Queue::ALL)?;
+    let dead_queue = |name, of| Ok(DeadQueue::new(aws.sqs(), config::text(name)?, of));
+    let of_queues = Queue::ALL.map(|queue| (dead_variable(queue), Some(queue)));
+    let all = of_queues.into_iter().chain([("RELAY_FAILURES_URL", None)]);
+    let dead_queues = all.map(|(name, of)| dead_queue(name, of)).collect::<Result<_, config::ConfigError>>()?;
+    let recovery_after = config::recovery_after()?;
+    let maintenance = Maintenance { store, queues, dead_queues, recovery_after, clock: Clock::system() };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Task>| {
         maintenance.run(event.payload).await.map_err(lambda_runtime::Error::from)
     }))

@@ -1,9 +1,10 @@
 //! Publishing what the relay could not (OUT-2).
 
 use crate::{Job, Maintenance, Report};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use holdfast_runtime::message::Message;
 use holdfast_runtime::routing::Routed;
+use holdfast_runtime::telemetry::chain;
 use holdfast_store::{OutboxEntry, StoreError, keys::OUTBOX_SHARDS};
 use std::collections::HashMap;
 
@@ -15,20 +16,35 @@ const ENTRIES_MAX: i32 = 100;
 impl Maintenance {
     pub(crate) async fn outbox_sweep(&self) -> Result<Report, StoreError> {
         let shards = stream::iter(0..OUTBOX_SHARDS).map(|shard| self.shard_sweep(shard));
-        let reports: Vec<_> = shards.buffer_unordered(SHARDS_AT_ONCE).try_collect().await?;
-        Ok(reports.into_iter().fold(Report::new(Job::OutboxSweep), |sum, shard| Report {
-            seen: sum.seen + shard.seen,
-            published: sum.published + shard.published,
-            waiting: sum.waiting + shard.waiting,
-            dead: sum.dead + shard.dead,
-            ..sum
-        }))
+        // All of them, whatever becomes of one.
+        let reports: Vec<_> = shards.buffer_unordered(SHARDS_AT_ONCE).collect().await;
+        reports.into_iter().try_fold(Report::new(Job::OutboxSweep), |sum, shard| {
+            let shard = shard?;
+            Ok(Report {
+                seen: sum.seen + shard.seen,
+                published: sum.published + shard.published,
+                waiting: sum.waiting + shard.waiting,
+                dead: sum.dead + shard.dead,
+                unreadable: sum.unreadable + shard.unreadable,
+                ..sum
+            })
+        })
     }
 
     async fn shard_sweep(&self, shard: u8) -> Result<Report, StoreError> {
         let mut report = Report::new(Job::OutboxSweep);
         let now = self.clock.now();
-        let entries = self.store.outbox_due(shard, now, ENTRIES_MAX).await?;
+        let mut entries = Vec::new();
+        for entry in self.store.outbox_due(shard, now, ENTRIES_MAX).await? {
+            match entry {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    // Of a release that this one does not know; the others go on.
+                    tracing::error!(shard, error = chain(&error), "outbox_entry_unreadable");
+                    report.unreadable += 1;
+                }
+            }
+        }
         // A timer that is still to run keeps its remaining delay; everything else goes at once.
         let message = |event: &holdfast_domain::event::CloudEvent| match event.is_timer() {
             true => Message::when_due(event.clone(), now),
@@ -42,7 +58,7 @@ impl Maintenance {
             report.seen += 1;
             match failed.get(&index) {
                 None => {
-                    self.store.outbox_done(entry).await?;
+                    self.store.outbox_done(entry, now).await?;
                     report.published += 1;
                 }
                 Some(error) => match self.store.outbox_failed(entry, error.clone(), now).await? {
@@ -55,7 +71,7 @@ impl Maintenance {
                             order_id = %entry.event.data.order_id,
                             queue = ?entry.queue,
                             error,
-                            "event_dead"
+                            "dead_letter"
                         );
                         report.dead += 1;
                     }

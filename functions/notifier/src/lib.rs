@@ -12,32 +12,31 @@ pub use mail::{Notifier, NotifyError};
 pub use sender::{Answered, CALL_TIMEOUT, Call, Post, Sender};
 pub use ses::Ses;
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
-use futures_util::{StreamExt, future, stream};
+use async_trait::async_trait;
+use aws_lambda_events::event::sqs::SqsEvent;
+use aws_lambda_events::event::streams::SqsEventResponse;
+use futures_util::future;
 use holdfast_domain::event::{CloudEvent, SubjectMatter};
+use holdfast_domain::routing::Queue;
 use holdfast_domain::webhook::{DELIVERY_TIMER_TYPE, DeliveryTimer, EventType};
 use holdfast_runtime::clock::Clock;
-use holdfast_runtime::message::Publisher;
-use holdfast_runtime::telemetry::{chain, child};
+use holdfast_runtime::message::Unsent;
+use holdfast_runtime::routing::Queues;
+use holdfast_runtime::telemetry::child;
+use holdfast_runtime::worker::{About, Consumer, Delivery, Desk, Failure, consume};
 use holdfast_store::{Store, StoreError};
+use jiff::Timestamp;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use webhooks::Batch;
-
-/// How many messages of a batch are worked on at the same time.
-const MESSAGES_AT_ONCE: usize = 4;
-/// How long one message may take, but for its release, which takes a call: the time of a call to an endpoint, and some calls
-/// to the table. A batch of ten takes three rounds of both at most, within the function's 90 s.
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The notifier and what it needs.
 pub struct Notifications {
     /// Endpoints, deliveries, and orders to write mails about.
     pub store: Store,
     /// The queue that messages come from and timers go back to.
-    pub publisher: Publisher,
+    pub queues: Queues,
     /// Who calls endpoints.
     pub sender: Arc<dyn Post>,
     /// Who sends mails.
@@ -48,10 +47,10 @@ pub struct Notifications {
 
 /// Why a message is not done.
 #[derive(Debug, thiserror::Error)]
-enum WorkError {
-    /// It will never be: it is nothing that this function knows.
-    #[error("the message is not one for the notifier: {0}")]
-    Poison(String),
+pub enum WorkError {
+    /// It will never be: it is about an order that does not exist.
+    #[error("there is no such order")]
+    NoSuchOrder,
     /// The table failed.
     #[error("the table failed")]
     Store(#[from] StoreError),
@@ -62,18 +61,15 @@ enum WorkError {
     #[error("the mail is being sent")]
     UnderWay,
     /// A timer could not be sent.
-    #[error("the timer was not sent: {0}")]
-    Timer(String),
+    #[error("the timer was not sent")]
+    Timer(#[from] Unsent),
     /// Others wrote the delivery each time.
     #[error("the delivery changed each time")]
     Contended,
-    /// It took longer than [`MESSAGE_TIMEOUT`].
-    #[error("the message took too long")]
-    TimedOut,
 }
 
 /// What a message is.
-enum Letter {
+pub enum Letter {
     /// An order changed in a way that is told.
     Event(Box<CloudEvent>, EventType),
     /// A delivery may be due.
@@ -89,78 +85,66 @@ struct Envelope {
 impl Notifications {
     /// Works on a batch. Messages that are not done are reported one by one: the others are not delivered again.
     pub async fn handle(&self, batch: SqsEvent) -> SqsEventResponse {
-        let shared = Batch::default();
-        let outcomes = stream::iter(batch.records).map(|message| async {
-            let done = self.message(&message, &shared).await;
-            (message, done)
-        });
-        let outcomes: Vec<_> = outcomes.buffer_unordered(MESSAGES_AT_ONCE).collect().await;
-        let mut response = SqsEventResponse::default();
-        for (message, done) in outcomes {
-            if done.is_err() {
-                let mut failure = SqsBatchItemFailure::default();
-                failure.item_identifier = message.message_id;
-                response.batch_item_failures.push(failure);
-            }
-        }
-        response
+        consume(self, batch, Timestamp::MAX).await
+    }
+}
+
+#[async_trait]
+impl Consumer for Notifications {
+    type Letter = Letter;
+    type Shared = Batch;
+    type Error = WorkError;
+
+    const NAME: &'static str = "notifier";
+    const QUEUE: Queue = Queue::Notifications;
+    // The time of a call to an endpoint, and some calls to the table. A batch of eight takes two rounds of it and of a release
+    // at most, within the function's 90 s.
+    const TIMEOUT: Duration = Duration::from_secs(25);
+
+    fn desk(&self) -> Desk<'_> {
+        Desk { store: &self.store, queues: &self.queues, clock: &self.clock }
     }
 
-    async fn message(&self, message: &SqsMessage, batch: &Batch) -> Result<(), WorkError> {
-        let letter = read(message.body.as_deref().unwrap_or_default());
-        let done = match &letter {
-            Ok(letter) => {
-                let worked =
-                    tokio::time::timeout(MESSAGE_TIMEOUT, self.work(letter, received(message) > 1, batch)).await;
-                worked.unwrap_or(Err(WorkError::TimedOut))
-            }
-            Err(poison) => Err(WorkError::Poison(poison.clone())),
-        };
-        let [event_id, correlation_id, traceparent, tenant] = letter.as_ref().map(Letter::names).unwrap_or_default();
-        match &done {
-            Ok(()) => tracing::info!(event_id, correlation_id, traceparent, tenant, "message_done"),
-            Err(error) => {
-                let poison = matches!(error, WorkError::Poison(_));
-                tracing::error!(
-                    event_id,
-                    correlation_id,
-                    traceparent,
-                    tenant,
-                    message_id = message.message_id,
-                    poison,
-                    error = chain(error),
-                    "message_failed"
-                );
-                if let Some(handle) = &message.receipt_handle {
-                    self.publisher.release(handle, pause_seconds(message, poison)).await;
-                }
-            }
-        }
-        done
+    fn read(&self, body: &str) -> Result<Letter, String> {
+        read(body)
     }
 
-    async fn work(&self, letter: &Letter, again: bool, batch: &Batch) -> Result<(), WorkError> {
+    fn about(letter: &Letter) -> About {
+        match letter {
+            Letter::Event(event, _) => About::of_event(event),
+            Letter::Timer(timer) => About {
+                event_id: timer.id.clone(),
+                event_type: timer.kind.clone(),
+                tenant: Some(timer.data.tenant.clone()),
+                subject: String::new(),
+                correlation_id: timer.correlationid.clone(),
+                traceparent: timer.traceparent.clone(),
+            },
+        }
+    }
+
+    async fn work(&self, letter: &Letter, delivery: &Delivery, batch: &Batch) -> Result<(), WorkError> {
         match letter {
             Letter::Event(event, kind) => {
                 let trace = child(&event.trace());
                 // Neither waits for the other, and neither keeps the other from being done.
-                let told = self.fan_out((event, *kind), again, &trace, batch);
+                let told = self.fan_out((event, *kind), delivery.is_repeated(), &trace, batch);
                 let (told, mailed) = future::join(told, self.mail(event, *kind)).await;
                 told.and(mailed)
             }
             Letter::Timer(timer) => self.timer(timer, &child(&timer.trace()), batch).await,
         }
     }
-}
 
-impl Letter {
-    /// Its id, correlation id, trace context and tenant, for the log.
-    fn names(&self) -> [String; 4] {
-        let (id, trace, tenant) = match self {
-            Self::Event(event, _) => (&event.id, event.trace(), &event.data.tenant),
-            Self::Timer(timer) => (&timer.id, timer.trace(), &timer.data.tenant),
-        };
-        [id.clone(), trace.correlation_id, trace.traceparent, tenant.to_string()]
+    fn failure(error: &WorkError) -> Failure {
+        match error {
+            WorkError::NoSuchOrder => Failure::poison("no-such-order"),
+            WorkError::Store(_) => Failure::retry("table"),
+            WorkError::Mail(_) => Failure::retry("mail-service"),
+            WorkError::UnderWay => Failure::retry("under-way"),
+            WorkError::Timer(_) => Failure::retry("queue"),
+            WorkError::Contended => Failure::retry("contended"),
+        }
     }
 }
 
@@ -179,18 +163,4 @@ fn read(body: &str) -> Result<Letter, String> {
     };
     let kind = kind.ok_or_else(|| format!("{} is told nobody", event.kind))?;
     Ok(Letter::Event(Box::new(event), kind))
-}
-
-/// How long a failed message waits: poison goes on to the dead letters at once, the rest waits 5 s, 25 s, 125 s, 625 s.
-fn pause_seconds(message: &SqsMessage, poison: bool) -> i32 {
-    match poison {
-        true => 0,
-        false => 5_i32.pow(received(message).clamp(1, 4)),
-    }
-}
-
-/// How often a message was delivered, this time included.
-fn received(message: &SqsMessage) -> u32 {
-    let count = message.attributes.get("ApproximateReceiveCount");
-    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }

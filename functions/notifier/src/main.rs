@@ -1,7 +1,8 @@
 //! The `notifier` function: wiring only.
 
 use aws_sdk_sesv2::config::Builder;
-use holdfast_runtime::{clients::Aws, clock::Clock, config, message::Publisher, names::SystemNames, telemetry};
+use holdfast_domain::routing::Queue;
+use holdfast_runtime::{clients::Aws, clock::Clock, config, names::SystemNames, routing::Queues, telemetry};
 use holdfast_store::Store;
 use lambda_runtime::{LambdaEvent, service_fn};
 use notifier::{Notifications, Sender, Ses};
@@ -15,7 +16,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     ses.set_endpoint_url(config::text("AWS_ENDPOINT_URL_SESV2").ok());
     let notifications = Notifications {
         store: Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?),
-        publisher: Publisher::new(aws.sqs(), config::text("NOTIFICATIONS_QUEUE_URL")?),
+        queues: Queues::from_environment(&aws.sqs(), &[Queue::Notifications])?,
         sender: Arc::new(Sender::new(Arc::new(SystemNames), config::loopback()?)?),
         mails: Arc::new(Ses::new(aws_sdk_sesv2::Client::from_conf(ses.build()))),
         clock: Clock::system(),

@@ -4,11 +4,13 @@
 use async_trait::async_trait;
 use holdfast_domain::webhook::{Loopback, WebhookUrl};
 use holdfast_runtime::names::{Names, callable_addresses};
+use holdfast_runtime::outside::{BreakerSettings, Dependency, Settings, Unsettled};
 use holdfast_runtime::telemetry::chain;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, Url, redirect};
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a call may take, connecting and answering included (Standard Webhooks asks for 15 to 30 s).
@@ -18,14 +20,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of an answer's body is read, in bytes, so that a connection of one that is short can be used again. Nothing of
 /// it is kept: it is the shop's, and may hold anything.
 const ANSWER_MAX: usize = 1_024;
+/// How many hosts an environment remembers.
+const HOSTS_MAX: usize = 1_000;
 /// How long that reading may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends one message.
 #[async_trait]
 pub trait Post: Send + Sync {
-    /// What an endpoint answers.
-    async fn post(&self, call: &Call) -> Answered;
+    /// What an endpoint answers; none if it was not called, because its host fails or has as many calls as it may.
+    async fn post(&self, call: &Call) -> Option<Answered>;
 }
 
 /// A message on its way to an endpoint.
@@ -43,7 +47,7 @@ pub struct Call {
     pub body: String,
 }
 
-/// What came of a call.
+/// What came of a call that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
     /// The HTTP status, if there was an answer.
@@ -54,10 +58,13 @@ pub struct Answered {
     pub is_slow: bool,
 }
 
-/// Sends messages over HTTP.
+/// Sends messages over HTTP. Every host has a breaker and a bulkhead of its own (see `holdfast_runtime::outside`), so that one
+/// shop's receiver that is down or slow costs the others nothing. Nothing is repeated here: the schedule does that.
 pub struct Sender {
     client: Client,
     loopback: Loopback,
+    settings: Settings,
+    hosts: Mutex<HashMap<String, Arc<Dependency>>>,
 }
 
 impl Sender {
@@ -66,14 +73,35 @@ impl Sender {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn new(names: Arc<dyn Names>, loopback: Loopback) -> Result<Self, reqwest::Error> {
-        Self::with_timeout(names, loopback, CALL_TIMEOUT)
+        Self::with_settings(names, loopback, Self::settings())
     }
 
-    /// The same with another time for a call.
+    /// How hosts are called unless somebody says otherwise.
+    pub fn settings() -> Settings {
+        let breaker = BreakerSettings { open_for: Duration::from_secs(30), ..BreakerSettings::default() };
+        // What an endpoint answers in time counts, however long its body is.
+        let call_timeout = CALL_TIMEOUT + DISCARD_TIMEOUT;
+        // Four messages at a time, for ten endpoints each.
+        Settings {
+            call_timeout,
+            patience: call_timeout + Duration::from_secs(1),
+            retries_max: 0,
+            calls_at_once: 40,
+            breaker,
+            ..Settings::default()
+        }
+    }
+
+    /// The same with other settings: a call takes as long as one of theirs, but for the second in which a body is read.
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn with_timeout(names: Arc<dyn Names>, loopback: Loopback, timeout: Duration) -> Result<Self, reqwest::Error> {
+    pub fn with_settings(
+        names: Arc<dyn Names>,
+        loopback: Loopback,
+        settings: Settings,
+    ) -> Result<Self, reqwest::Error> {
+        let timeout = settings.call_timeout.saturating_sub(DISCARD_TIMEOUT);
         let client = Client::builder()
             .timeout(timeout)
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
@@ -84,23 +112,28 @@ impl Sender {
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(Checked { names, loopback }))
             .build()?;
-        Ok(Self { client, loopback })
+        Ok(Self { client, loopback, settings, hosts: Mutex::default() })
     }
-}
 
-#[async_trait]
-impl Post for Sender {
-    // The one call to the outside of webhooks: what guards such calls (a breaker, a bulkhead for each host) goes around this.
-    async fn post(&self, call: &Call) -> Answered {
-        let failed = |error: String, is_slow: bool| Answered { status: None, error: Some(error), is_slow };
-        // Checked again: the rules may be stricter than when it was written, and an address is never resolved.
-        let url = match WebhookUrl::parse(&call.url, self.loopback) {
-            Ok(url) => url,
-            Err(invalid) => return failed(invalid.to_string(), false),
-        };
+    /// What is known of a host.
+    fn host(&self, url: &str) -> Arc<Dependency> {
+        let host = Url::parse(url).ok().map(|url| {
+            let port = url.port_or_known_default().unwrap_or_default();
+            format!("{}:{port}", url.host_str().unwrap_or_default())
+        });
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= HOSTS_MAX {
+            // An environment that met so many starts to learn anew.
+            hosts.clear();
+        }
+        let dependency = || Arc::new(Dependency::new("webhook", self.settings.clone()));
+        Arc::clone(hosts.entry(host.unwrap_or_default()).or_insert_with(dependency))
+    }
+
+    async fn call(&self, url: &str, call: &Call) -> Answered {
         let request = self
             .client
-            .post(url.as_str())
+            .post(url)
             .header("content-type", "application/json")
             .header("webhook-id", &call.id)
             .header("webhook-timestamp", call.timestamp)
@@ -117,8 +150,39 @@ impl Post for Sender {
             Err(error) => {
                 let is_slow = error.is_timeout();
                 // Its URL may have a key in its query.
-                failed(chain(&error.without_url()), is_slow)
+                Answered { status: None, error: Some(chain(&error.without_url())), is_slow }
             }
+        }
+    }
+}
+
+#[async_trait]
+impl Post for Sender {
+    async fn post(&self, call: &Call) -> Option<Answered> {
+        let failed = |error: String, is_slow: bool| Some(Answered { status: None, error: Some(error), is_slow });
+        // Checked again: the rules may be stricter than when it was written, and an address is never resolved.
+        let url = match WebhookUrl::parse(&call.url, self.loopback) {
+            Ok(url) => url,
+            Err(invalid) => return failed(invalid.to_string(), false),
+        };
+        let met = Mutex::new(None);
+        let host = self.host(url.as_str());
+        let called = host.call(|| async {
+            let answered = self.call(url.as_str(), call).await;
+            // An answer of the receiver's own, a 'no' too, says that the host is well; of too many calls it says nothing.
+            let judged = match answered.status {
+                Some(429) => Err(Unsettled::later("it is called too often")),
+                Some(status) if status < 500 => Ok(()),
+                _ => Err(Unsettled::failed("it fails")),
+            };
+            *met.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
+            judged
+        });
+        let called = called.await;
+        match met.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(answered) => Some(answered),
+            None if called.is_err_and(|error| error.was_not_made()) => None,
+            None => failed("the endpoint did not answer in time".to_owned(), true),
         }
     }
 }

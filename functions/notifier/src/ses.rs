@@ -8,25 +8,33 @@ use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use holdfast_domain::mail::Mail;
+use holdfast_runtime::outside::{Dependency, Settings, Unsettled};
+use std::time::Duration;
+
+/// How long a mail may take, the SDK's retries included: less than a message has.
+const CALL_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// How many bytes of a name one encoded word holds: with its frame it has at most 75 characters (RFC 2047 §2).
 const WORD_BYTES_MAX: usize = 45;
 
-/// Mails by Amazon SES.
+/// Mails by Amazon SES. The service knows no idempotency keys, so that nothing is repeated here beside what the SDK repeats:
+/// the message that asks for the mail comes again.
 pub struct Ses {
     client: Client,
+    dependency: Dependency,
 }
 
 impl Ses {
     /// Over a client, which brings time-outs and retries.
     pub fn new(client: Client) -> Self {
-        Self { client }
+        let settings =
+            Settings { call_timeout: CALL_TIMEOUT, patience: CALL_TIMEOUT, retries_max: 0, ..Settings::default() };
+        Self { client, dependency: Dependency::new("mail-service", settings) }
     }
 }
 
 #[async_trait]
 impl Notifier for Ses {
-    // The one call to the outside of mails: what guards such calls goes around this.
     async fn notify(&self, mail: &Mail) -> Result<(), NotifyError> {
         let content = content(mail).map_err(|error| NotifyError::Refused(error.to_string()))?;
         let request = self
@@ -35,14 +43,21 @@ impl Notifier for Ses {
             .from_email_address(mailbox(&mail.sender_name, mail.sender.as_str()))
             .destination(Destination::builder().to_addresses(mail.to.as_str()).build())
             .content(content);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            // The service's own words may name the recipient, so that only the code is told.
-            Err(error) => match error.code() {
-                Some(code @ ("MessageRejected" | "BadRequestException")) => Err(NotifyError::Refused(code.to_owned())),
-                Some(code) => Err(NotifyError::Unavailable(code.to_owned())),
-                None => Err(NotifyError::Unavailable(DisplayErrorContext(&error).to_string())),
-            },
+        let sent = self.dependency.call(|| async {
+            match request.clone().send().await {
+                Ok(_) => Ok(Ok(())),
+                // The service's own words may name the recipient, so that only the code is told.
+                Err(error) => match error.code() {
+                    Some(code @ ("MessageRejected" | "BadRequestException")) => Ok(Err(code.to_owned())),
+                    Some(code @ ("TooManyRequestsException" | "LimitExceededException")) => Err(Unsettled::later(code)),
+                    Some(code) => Err(Unsettled::failed(code)),
+                    None => Err(Unsettled::failed(DisplayErrorContext(&error).to_string())),
+                },
+            }
+        });
+        match sent.await {
+            Ok(answer) => answer.map_err(NotifyError::Refused),
+            Err(error) => Err(NotifyError::Unavailable(error.to_string())),
         }
     }
 }

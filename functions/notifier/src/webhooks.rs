@@ -5,7 +5,9 @@ use crate::{Notifications, WorkError};
 use futures_util::future::join_all;
 use holdfast_domain::event::{CloudEvent, Trace};
 use holdfast_domain::ids::{EndpointId, MessageId, TenantId};
+use holdfast_domain::routing::Queue;
 use holdfast_domain::webhook::{Attempt, Delivery, DeliveryTimer, DisabledWhy, Due, Endpoint, EventType};
+use holdfast_runtime::message::Unsent;
 use holdfast_store::Written;
 use jiff::Timestamp;
 use serde_json::json;
@@ -19,7 +21,7 @@ const BEGINS_MAX: usize = 4;
 /// What the messages of a batch share: the endpoints that took too long. Whatever else the batch has for them waits, so that
 /// the time of one call is all that a slow endpoint takes from the others.
 #[derive(Default)]
-pub(crate) struct Batch {
+pub struct Batch {
     slow: Mutex<HashSet<EndpointId>>,
 }
 
@@ -158,7 +160,10 @@ impl Notifications {
             body: begun.body.clone(),
         };
         let start = Instant::now();
-        let answered = self.sender.post(&call).await;
+        let Some(answered) = self.sender.post(&call).await else {
+            // Its host is left alone, or has as many calls as it may: not an attempt either.
+            return self.go_on(endpoint, begun, trace, batch).await;
+        };
         let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         if answered.is_slow {
             batch.note_slow(&endpoint.id);
@@ -235,6 +240,7 @@ impl Notifications {
         trace: &Trace,
     ) -> Result<(), WorkError> {
         let timer = DeliveryTimer::new(tenant, endpoint, message, due_at, trace);
-        self.publisher.send_delivery_timer(&timer, self.clock.now()).await.map_err(WorkError::Timer)
+        let Some(queue) = self.queues.of(Queue::Notifications) else { return Err(Unsent::no_queue().into()) };
+        Ok(queue.send_delivery_timer(&timer, self.clock.now()).await?)
     }
 }

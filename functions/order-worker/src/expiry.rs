@@ -4,7 +4,9 @@
 use crate::{WorkError, Worker};
 use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
 use holdfast_domain::payment::{PaymentStep, next_step};
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::message::Message;
+use holdfast_runtime::routing::Routed;
 use holdfast_store::Changed;
 use jiff::Timestamp;
 
@@ -14,7 +16,7 @@ const ATTEMPTS_MAX: usize = 8;
 impl Worker {
     /// Ends the hold of a timer if it is due and nothing else came of it. A queue delays 15 minutes at most, so a timer that
     /// comes early is sent on. One that comes late finds payments that were left open, too.
-    pub(crate) async fn expire(&self, timer: &CloudEvent, trace: &Trace) -> Result<(), WorkError> {
+    pub(crate) async fn expire(&self, timer: &CloudEvent, from: Queue, trace: &Trace) -> Result<(), WorkError> {
         let now = self.clock.now();
         if self.sent_on(timer, now).await? {
             return Ok(());
@@ -27,6 +29,10 @@ impl Worker {
             let due = order.expires_at <= now;
             let change = match order.expire(now) {
                 Ok(change) if due => change,
+                // The carrier is asked from its own queue, so that no payment waits behind it.
+                _ if due && order.next_booking().is_some() && from == Queue::Orders => {
+                    return self.send(Routed { queue: Queue::Fulfilment, message: Message::now(timer.clone()) }).await;
+                }
                 _ if due && order.next_booking().is_some() => return self.advance(&timer.data, trace).await,
                 _ if due && next_step(order) != PaymentStep::Done => {
                     return self.advance_payment(&timer.data, trace).await;
@@ -67,9 +73,12 @@ impl Worker {
         if timer.data.due_at <= now.as_millisecond() {
             return Ok(false);
         }
-        let again = Message::when_due(timer.clone(), now);
-        let unpublished = self.publisher.publish(&[again]).await.pop();
-        unpublished.map_or(Ok(true), |unpublished| Err(WorkError::Timer(unpublished.error)))
+        self.send(Routed::timer(Message::when_due(timer.clone(), now))).await.map(|()| true)
+    }
+
+    async fn send(&self, message: Routed) -> Result<(), WorkError> {
+        let unpublished = self.queues.publish(&[message]).await.pop();
+        unpublished.map_or(Ok(()), |unpublished| Err(WorkError::Timer(unpublished.error)))
     }
 
     /// Gives back what the parts of an order claim that has ended. Whoever ended it began with that, and may not have

@@ -1,4 +1,4 @@
-//! Events of orders from the queue: payment, shipping and expiry.
+//! Events of orders from their queues: payment, shipping and expiry.
 //!
 //! Every message leads to a look at the order as it is now, and to whatever that needs next; so messages may come late,
 //! twice and in any order.
@@ -14,30 +14,28 @@ pub use payment::{
     VoidOutcome, VoidRequest,
 };
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use aws_lambda_events::event::streams::{SqsBatchItemFailure, SqsEventResponse};
-use futures_util::{StreamExt, stream};
-use holdfast_domain::event::{CloudEvent, EventKind, SubjectMatter};
+use async_trait::async_trait;
+use aws_lambda_events::event::sqs::SqsEvent;
+use aws_lambda_events::event::streams::SqsEventResponse;
+use holdfast_domain::effects::{pays, ships};
+use holdfast_domain::event::{CloudEvent, SubjectMatter};
 use holdfast_domain::order::BeyondLedger;
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::clock::Clock;
-use holdfast_runtime::message::Publisher;
-use holdfast_runtime::telemetry::{chain, child};
+use holdfast_runtime::routing::Queues;
+use holdfast_runtime::telemetry::child;
+use holdfast_runtime::worker::{About, Consumer, Delivery, Desk, Failure, consume};
 use holdfast_store::{Store, StoreError};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How many messages of a batch are worked on at the same time (OUT-5).
-const MESSAGES_AT_ONCE: usize = 4;
-/// How long one message may take, but for its release, which takes a call. A batch of ten takes three rounds of both at
-/// most, within the function's 50 s.
-const MESSAGE_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The worker and what it needs.
 pub struct Worker {
     /// The orders.
     pub store: Store,
-    /// The queue that messages come from and timers go back to.
-    pub publisher: Publisher,
+    /// The queues that messages come from and timers go back to.
+    pub queues: Queues,
     /// Who moves money.
     pub payments: Arc<dyn PaymentGateway>,
     /// Who moves goods.
@@ -48,9 +46,9 @@ pub struct Worker {
 
 /// Why a message is not done.
 #[derive(Debug, thiserror::Error)]
-enum WorkError {
-    /// It will never be: it is not an event that this worker knows.
-    #[error("the message is not an event of this worker: {0}")]
+pub enum WorkError {
+    /// It will never be: the order lacks what it would take.
+    #[error("the order cannot be worked on: {0}")]
     Poison(String),
     /// It will never be: it is about an order that does not exist.
     #[error("there is no such order")]
@@ -73,74 +71,44 @@ enum WorkError {
     /// Others changed the order each time.
     #[error("the order changed each time")]
     Contended,
-    /// It took longer than [`MESSAGE_TIMEOUT`].
-    #[error("the message took too long")]
-    TimedOut,
 }
 
 impl Worker {
     /// Works on a batch. Messages that are not done are reported one by one: the others are not delivered again.
     pub async fn handle(&self, batch: SqsEvent) -> SqsEventResponse {
-        let outcomes = stream::iter(batch.records).map(|message| async move {
-            let done = self.message(&message).await;
-            (message, done)
-        });
-        let outcomes: Vec<_> = outcomes.buffer_unordered(MESSAGES_AT_ONCE).collect().await;
-        let mut response = SqsEventResponse::default();
-        for (message, done) in outcomes {
-            if done.is_err() {
-                let mut failure = SqsBatchItemFailure::default();
-                failure.item_identifier = message.message_id;
-                response.batch_item_failures.push(failure);
-            }
-        }
-        response
+        consume(self, batch, Timestamp::MAX).await
+    }
+}
+
+#[async_trait]
+impl Consumer for Worker {
+    type Letter = (CloudEvent, SubjectMatter);
+    type Shared = ();
+    type Error = WorkError;
+
+    const NAME: &'static str = "order-worker";
+    const QUEUE: Queue = Queue::Orders;
+    // A batch of eight takes two rounds of this and of a release, which is a call, within the function's 50 s.
+    const TIMEOUT: Duration = Duration::from_secs(12);
+
+    fn desk(&self) -> Desk<'_> {
+        Desk { store: &self.store, queues: &self.queues, clock: &self.clock }
     }
 
-    async fn message(&self, message: &SqsMessage) -> Result<(), WorkError> {
-        let event = read(message);
-        let worked = async {
-            let (event, matter) = event.as_ref().map_err(|poison| WorkError::Poison(poison.clone()))?;
-            self.work(event, *matter).await
-        };
-        let done = tokio::time::timeout(MESSAGE_TIMEOUT, worked).await.unwrap_or(Err(WorkError::TimedOut));
-        let event = event.as_ref().ok().map(|(event, _)| event);
-        let text = |text: fn(&CloudEvent) -> String| event.map(text).unwrap_or_default();
-        macro_rules! log {
-            ($level:ident, $message:literal, $($more:tt)*) => {
-                tracing::$level!(
-                    event_id = text(|event| event.id.clone()),
-                    event_type = text(|event| event.kind.clone()),
-                    correlation_id = text(|event| event.correlationid.clone()),
-                    traceparent = text(|event| event.traceparent.clone()),
-                    tenant = text(|event| event.data.tenant.to_string()),
-                    order_id = text(|event| event.data.order_id.to_string()),
-                    $($more)*
-                    $message
-                )
-            };
-        }
-        match &done {
-            Ok(()) => log!(info, "message_done",),
-            Err(error) => {
-                let poison = matches!(error, WorkError::Poison(_) | WorkError::NoSuchOrder);
-                log!(error, "message_failed", message_id = message.message_id, poison, error = chain(error),);
-                if let Some(handle) = &message.receipt_handle {
-                    let asked = match error {
-                        WorkError::Carrier(error) => error.retry_after_seconds(),
-                        _ => None,
-                    };
-                    self.publisher.release(handle, pause_seconds(message, poison, asked)).await;
-                }
-            }
-        }
-        done
+    fn read(&self, body: &str) -> Result<Self::Letter, String> {
+        let event: CloudEvent = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let matter = event.subject_matter().map_err(|invalid| invalid.to_string())?;
+        Ok((event, matter))
     }
 
-    async fn work(&self, event: &CloudEvent, matter: SubjectMatter) -> Result<(), WorkError> {
+    fn about((event, _): &Self::Letter) -> About {
+        About::of_event(event)
+    }
+
+    async fn work(&self, (event, matter): &Self::Letter, delivery: &Delivery, (): &()) -> Result<(), WorkError> {
         let trace = child(&event.trace());
         match matter {
-            SubjectMatter::ExpiryDue => self.expire(event, &trace).await,
+            SubjectMatter::ExpiryDue => self.expire(event, delivery.queue, &trace).await,
             SubjectMatter::RecoveryDue => self.recover(event, &trace).await,
             SubjectMatter::PaymentNotice => or_unknown(self.advance_payment(&event.data, &trace).await),
             SubjectMatter::PaymentLapsed => or_unknown(self.look_after_payment(&event.data, &trace).await),
@@ -148,14 +116,27 @@ impl Worker {
                 if kind.ends_hold() {
                     self.settle_parts(&event.data).await?;
                 }
-                if matches!(kind, EventKind::Shipping | EventKind::Shipped | EventKind::ShipmentRefused) {
-                    return self.advance(&event.data, &trace).await;
-                }
-                match needs_payment_step(kind) {
-                    true => self.advance_payment(&event.data, &trace).await,
-                    false => Ok(()),
+                match (ships(*kind), pays(*kind)) {
+                    (true, _) => self.advance(&event.data, &trace).await,
+                    (false, true) => self.advance_payment(&event.data, &trace).await,
+                    (false, false) => Ok(()),
                 }
             }
+        }
+    }
+
+    fn failure(error: &WorkError) -> Failure {
+        match error {
+            WorkError::Poison(_) => Failure::poison("unworkable-order"),
+            WorkError::NoSuchOrder => Failure::poison("no-such-order"),
+            WorkError::Store(_) => Failure::retry("table"),
+            WorkError::Payment(PaymentError::NoOutcome(_)) => Failure::retry("payment-provider"),
+            WorkError::Payment(PaymentError::Rejected(_)) => Failure::retry("payment-rejected"),
+            WorkError::Payment(PaymentError::Differs(_)) => Failure::retry("payment-differs"),
+            WorkError::Ledger(_) => Failure::retry("beyond-ledger"),
+            WorkError::Carrier(error) => Failure::retry_after("carrier", error.retry_after_seconds()),
+            WorkError::Timer(_) => Failure::retry("queue"),
+            WorkError::Contended => Failure::retry("contended"),
         }
     }
 }
@@ -170,43 +151,3 @@ fn or_unknown(looked: Result<(), WorkError>) -> Result<(), WorkError> {
         other => other,
     }
 }
-
-/// The event in a message and what it is about, or why it is none that this worker knows.
-fn read(message: &SqsMessage) -> Result<(CloudEvent, SubjectMatter), String> {
-    let body = message.body.as_deref().unwrap_or_default();
-    let event: CloudEvent = serde_json::from_str(body).map_err(|error| error.to_string())?;
-    let matter = event.subject_matter().map_err(|invalid| invalid.to_string())?;
-    Ok((event, matter))
-}
-
-/// The changes after which an order's payment has a step to take. The others happen within such a step, whose message
-/// is not done before the last one.
-fn needs_payment_step(kind: EventKind) -> bool {
-    use EventKind as E;
-    matches!(
-        kind,
-        E::Placed
-            | E::Changed
-            | E::Absorbed
-            | E::Split
-            | E::Cancelled
-            | E::Expired
-            | E::PaymentAuthorised
-            | E::Returned
-            | E::RefundRequested
-    )
-}
-
-/// How long a failed message waits: poison goes on to the dead letters at once, the rest waits 5 s, 25 s, 125 s,
-/// 625 s, so that five deliveries outlast a short outage of the provider; and as long as it was asked to wait.
-fn pause_seconds(message: &SqsMessage, poison: bool, asked: Option<u32>) -> i32 {
-    let received = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
-    let asked = asked.and_then(|seconds| i32::try_from(seconds).ok()).unwrap_or(0).min(VISIBILITY_SECONDS_MAX);
-    match poison {
-        true => 0,
-        false => 5_i32.pow(received.unwrap_or(1).clamp(1, 4)).max(asked),
-    }
-}
-
-/// The longest that a message may stay unseen (Amazon SQS, `ChangeMessageVisibility`): 12 hours.
-const VISIBILITY_SECONDS_MAX: i32 = 43_200;

@@ -135,7 +135,7 @@ impl App {
                 correlation_id,
                 tenant = tenant.as_str(),
                 event_id = message.as_str(),
-                error,
+                %error,
                 "timer_not_sent"
             );
             return Err(Problem::unavailable());

@@ -37,6 +37,7 @@ pub fn document() -> anyhow::Result<String> {
         payment_webhooks::Description::openapi(),
         webhooks::Description::openapi(),
         exports::Description::openapi(),
+        ops::Description::openapi(),
     ] {
         document.merge(described);
     }

@@ -121,6 +121,11 @@ impl EventKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// The type of its events.
+    pub fn event_type(self) -> String {
+        format!("{ORDER_TYPE_PREFIX}{}", self.name())
+    }
+
     /// The name as stored and sent.
     pub fn name(self) -> &'static str {
         match self {
@@ -179,6 +184,7 @@ pub const PAYMENT_LAPSED_TYPE: &str = "com.holdfast.payment.lapsed";
 
 /// An event or a timer about an order, on its way through a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CloudEvent {
     /// Always `1.0`.
     pub specversion: String,
@@ -194,6 +200,7 @@ pub struct CloudEvent {
     /// The order's id.
     pub subject: String,
     /// When it happened, RFC 3339.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub time: Timestamp,
     /// Always `application/json`.
     pub datacontenttype: String,
@@ -207,10 +214,13 @@ pub struct CloudEvent {
 
 /// The payload: enough to find the order and to route. Consumers act on the order's current state, not on this.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderNotice {
     /// Whose order.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub tenant: TenantId,
     /// Which order.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub order_id: OrderId,
     /// Its version after the change.
     pub version: u64,

@@ -5,6 +5,8 @@
 
 pub mod address;
 pub mod contact;
+pub mod dead_letter;
+pub mod effects;
 pub mod event;
 pub mod export;
 pub mod ids;
@@ -16,6 +18,8 @@ pub mod payment;
 pub mod pool;
 pub mod product;
 pub mod routing;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod terms;
 pub mod text;
 pub mod webhook;

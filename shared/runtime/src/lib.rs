@@ -3,11 +3,13 @@
 pub mod clients;
 pub mod clock;
 pub mod config;
+pub mod dead_queue;
+pub mod heartbeat;
 pub mod http;
 pub mod message;
 pub mod names;
 pub mod outside;
 pub mod routing;
-pub mod task_queue;
 pub mod telemetry;
 pub mod view;
+pub mod worker;

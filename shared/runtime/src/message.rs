@@ -7,6 +7,8 @@ use futures_util::future::join_all;
 use holdfast_domain::event::CloudEvent;
 use holdfast_domain::webhook::DeliveryTimer;
 use jiff::Timestamp;
+use serde::Serialize;
+use std::borrow::Borrow;
 
 /// The most messages of one call (Amazon SQS, `SendMessageBatch`).
 pub const BATCH_MAX: usize = 10;
@@ -28,6 +30,18 @@ pub struct Message {
     pub event: CloudEvent,
     /// Seconds, 0 to [`DELAY_SECONDS_MAX`].
     pub delay_seconds: i32,
+}
+
+/// A queue did not take a message.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue did not take a message: {0}")]
+pub struct Unsent(String);
+
+impl Unsent {
+    /// The function does not know the queue.
+    pub fn no_queue() -> Self {
+        Self("this function has no such queue".to_owned())
+    }
 }
 
 /// An event that the queue did not take.
@@ -66,17 +80,22 @@ impl Publisher {
         Self { client, queue_url }
     }
 
+    /// Whether the queue has this name.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.queue_url.rsplit('/').next() == Some(name)
+    }
+
     /// Sends messages, ten a call and all calls at the same time, so that a queue that hangs costs the time of one call.
     /// Returns those that the queue did not take, each with its reason.
-    pub async fn publish(&self, messages: &[Message]) -> Vec<Unpublished> {
+    pub async fn publish<M: Borrow<Message>>(&self, messages: &[M]) -> Vec<Unpublished> {
         let calls = messages.chunks(BATCH_MAX).enumerate();
         let calls = calls.map(|(number, batch)| self.publish_batch(number * BATCH_MAX, batch));
         join_all(calls).await.into_iter().flatten().collect()
     }
 
     /// Sends one batch, whose first message has the position `first`.
-    async fn publish_batch(&self, first: usize, batch: &[Message]) -> Vec<Unpublished> {
-        let entries = batch.iter().enumerate().map(|(index, message)| entry(first + index, message)).collect();
+    async fn publish_batch<M: Borrow<Message>>(&self, first: usize, batch: &[M]) -> Vec<Unpublished> {
+        let entries = batch.iter().enumerate().map(|(index, message)| entry(first + index, message.borrow())).collect();
         let request = self.client.send_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
         match request.send().await {
             Ok(output) => {
@@ -96,20 +115,41 @@ impl Publisher {
 }
 
 impl Publisher {
+    /// Sends a task, to be delivered after so many seconds, 0 to [`DELAY_SECONDS_MAX`].
+    ///
+    /// # Errors
+    /// When the queue gives no answer, or refuses it.
+    pub async fn send_task<T: Serialize>(&self, task: &T, delay_seconds: i32) -> Result<(), Unsent> {
+        let body = serde_json::to_string(task).map_err(|error| Unsent(error.to_string()))?;
+        self.send(body, delay_seconds, []).await
+    }
+
     /// Sends the timer of a webhook's delivery, delayed until it is due or as near to it as a queue can delay; its
     /// consumer sends it on until then.
     ///
     /// # Errors
-    /// Why the queue did not take it, in words.
-    pub async fn send_delivery_timer(&self, timer: &DeliveryTimer, now: Timestamp) -> Result<(), String> {
-        let body = serde_json::to_string(timer).expect("timers are JSON objects with text keys");
+    /// When the queue gives no answer, or refuses it.
+    pub async fn send_delivery_timer(&self, timer: &DeliveryTimer, now: Timestamp) -> Result<(), Unsent> {
+        let body = serde_json::to_string(timer).map_err(|error| Unsent(error.to_string()))?;
+        let attributes = [("type", timer.kind.as_str()), ("traceparent", timer.traceparent.as_str())];
+        self.send(body, delay_seconds(timer.data.due_at, now), attributes).await
+    }
+
+    /// Sends a body as it is, with attributes that are not empty.
+    ///
+    /// # Errors
+    /// When the queue gives no answer, or refuses it.
+    pub async fn send<'a>(
+        &self,
+        body: String,
+        delay_seconds: i32,
+        attributes: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), Unsent> {
         let request = self.client.send_message().queue_url(&self.queue_url).message_body(body);
-        let request = request.delay_seconds(delay_seconds(timer.data.due_at, now));
-        let request = request
-            .message_attributes("type", attribute(&timer.kind))
-            .message_attributes("traceparent", attribute(&timer.traceparent));
-        let sent = request.send().await.map_err(|error| DisplayErrorContext(&error).to_string());
-        sent.map(|_| ())
+        let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), attribute(value))).collect();
+        let request = request.delay_seconds(delay_seconds).set_message_attributes(Some(attributes));
+        let sent = request.send().await;
+        sent.map(drop).map_err(|error| Unsent(DisplayErrorContext(&error).to_string()))
     }
 
     /// Lets a received message be delivered again after so many seconds instead of after the queue's visibility

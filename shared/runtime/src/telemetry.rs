@@ -3,6 +3,9 @@
 use holdfast_domain::event::Trace;
 use tracing_subscriber::EnvFilter;
 
+/// The target of lines that an alarm waits for: they are written at any level of `LOG_LEVEL`.
+pub const METRICS: &str = "metrics";
+
 /// Starts logging at the level of `LOG_LEVEL` (as AWS Lambda Powertools names it), `INFO` if it is not set. Libraries
 /// speak up from `WARN` on.
 pub fn start() {
@@ -20,13 +23,15 @@ pub fn start() {
         "outbox_relay",
         "order_worker",
         "maintenance",
+        "ops",
         "payment_webhooks",
         "webhooks",
         "notifier",
         "exports",
         "exporter",
     ];
-    let filter = ours.iter().fold("warn".to_owned(), |filter, target| format!("{filter},{target}={level}"));
+    let filter =
+        ours.iter().fold(format!("warn,{METRICS}=info"), |filter, target| format!("{filter},{target}={level}"));
     let started = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

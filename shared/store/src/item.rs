@@ -82,6 +82,19 @@ impl Store {
         }
     }
 
+    /// Writes an item, whatever was there.
+    pub(crate) async fn put(&self, item: Item) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(item))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
+        self.meter.count_writes(&output.consumed_capacity);
+        Ok(())
+    }
+
     /// One item by its key, read consistently.
     pub(crate) async fn get(&self, key: Key) -> Result<Option<Item>, StoreError> {
         let request = self

@@ -1,15 +1,20 @@
 //! Keys of the table, built here and nowhere else.
 //!
-//! Every partition key but the outbox's begins with the tenant, so that no key of one tenant can equal one of another:
-//! ids hold no `#` (see `holdfast_domain::ids`).
+//! Every key of what belongs to a tenant begins with the tenant, so that no key of one tenant can equal one of another: ids
+//! hold no `#` (see `holdfast_domain::ids`).
 
 mod exports;
+mod outbox;
 mod told;
 
 pub(crate) use exports::parse_export_pk;
 pub use exports::{OPEN_EXPORTS, export, export_position, exports};
+pub use outbox::{
+    DEAD, DEAD_ACTIONS, HEARTBEATS, OUTBOX_DONE, OUTBOX_SHARDS, PULSE_SK, dead_action, dead_letter, dead_prefix,
+    heartbeat, outbox, outbox_position, outbox_shard, pulse,
+};
 pub use told::{
-    DELIVERY_PREFIX, ENDPOINT_PREFIX, deliveries, delivery, endpoint, endpoint_count, endpoints, mail, mail_settings,
+    DELIVERY_PREFIX, ENDPOINT_PREFIX, deliveries, delivery, endpoint, endpoint_count, endpoints, fence, mail_settings,
     parse_delivery_sk,
 };
 
@@ -19,7 +24,6 @@ use holdfast_domain::ids::{
 };
 use holdfast_domain::money::Currency;
 use holdfast_domain::pool::{AllowanceOf, PoolId, StripeId};
-use holdfast_domain::routing::Queue;
 use holdfast_domain::text::Country;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -28,9 +32,6 @@ use std::collections::HashMap;
 /// The number of partitions that the orders of one day of one tenant are spread over: an index partition takes 1,000
 /// writes a second, and one that takes more throttles the table.
 pub const DAY_SHARDS: u8 = 32;
-
-/// The number of partitions of the outbox.
-pub const OUTBOX_SHARDS: u8 = 8;
 
 /// The index of a customer's orders by time, of a category's products, and of a tenant's pools.
 pub const GSI1: &str = "gsi1";
@@ -258,29 +259,6 @@ pub fn tenant(tenant: &TenantId) -> Key {
 /// How far a pass of maintenance came.
 pub fn pass(job: &str) -> Key {
     Key::new("maintenance".to_owned(), job)
-}
-
-/// A shard of the outbox.
-pub fn outbox(shard: u8) -> String {
-    format!("outbox#{shard}")
-}
-
-/// The shard of the outbox that an event of this id is kept in.
-pub fn outbox_shard(event_id: &str) -> u8 {
-    // FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), only to spread entries.
-    let hash = event_id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    (hash % u64::from(OUTBOX_SHARDS)) as u8
-}
-
-/// The place of an entry of the outbox: sorts by when it is due. One event may be kept for two queues.
-pub fn outbox_position(due_at: Timestamp, event_id: &str, queue: Queue) -> String {
-    let suffix = match queue {
-        Queue::Orders => "",
-        Queue::Notifications => "#notifications",
-    };
-    format!("{}#{event_id}{suffix}", instant(due_at))
 }
 
 /// A coupon.

@@ -1,8 +1,11 @@
 //! Events that could not be published at once, kept until they are.
 
+use crate::dead_letters::dead_item;
 use crate::item::{self, Item};
+use crate::transact::{Refused, cancelled};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem};
+use holdfast_domain::dead_letter::DeadLetter;
 use holdfast_domain::event::CloudEvent;
 use holdfast_domain::routing::Queue;
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +14,11 @@ use serde::{Deserialize, Serialize};
 /// How often an event is tried again before it goes to the dead letters (OUT-2).
 pub const RETRIES_MAX: u32 = 3;
 
-/// How long a dead entry is kept for people to look at.
-const DEAD_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// How long it is kept that an entry was published in the end (OUT-3).
+const DONE_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// Who gives entries up.
+const CONSUMER: &str = "outbox";
 
 /// An event on its way, with what went wrong so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +51,8 @@ struct EntryItem {
     error: String,
     created_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    processed_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
 }
 
@@ -63,6 +71,26 @@ impl OutboxEntry {
         (retry_count < RETRIES_MAX).then_some(next)
     }
 
+    /// The dead letter of an entry that was tried often enough.
+    fn dead(&self, error: String, at: Timestamp) -> DeadLetter {
+        let event = &self.event;
+        DeadLetter {
+            tenant: Some(event.data.tenant.clone()),
+            queue: Some(self.queue),
+            consumer: CONSUMER.to_owned(),
+            kind: "unpublished".to_owned(),
+            event_type: event.kind.clone(),
+            name: event.id.clone(),
+            error,
+            body: serde_json::to_string(event).expect("events are JSON objects with text keys"),
+            is_whole: true,
+            deliveries: self.retry_count + 1,
+            replays: 0,
+            died_at: at,
+            correlation_id: event.correlationid.clone(),
+        }
+    }
+
     fn position(&self) -> String {
         keys::outbox_position(self.next_retry_at, &self.event.id, self.queue)
     }
@@ -72,9 +100,11 @@ impl OutboxEntry {
     }
 }
 
-/// How long to wait before the retry of this number: 30 s, 60 s, 120 s …
+/// How long to wait before the retry of this number: 30 s, 60 s, 120 s … and up to a fifth more, so that what failed together
+/// does not come back together (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015).
 fn pause(retry_count: u32) -> SignedDuration {
-    SignedDuration::from_secs(30 << retry_count.min(10))
+    let ms = 30_000_i64 << retry_count.min(10);
+    SignedDuration::from_millis(ms + fastrand::i64(0..=ms / 5))
 }
 
 impl Store {
@@ -83,22 +113,19 @@ impl Store {
     /// # Errors
     /// When the table gives no answer: the stream must deliver the record again.
     pub async fn outbox_keep(&self, entry: &OutboxEntry) -> Result<(), StoreError> {
-        let request = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(entry_item(entry, entry.partition(), None)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
-        self.meter.count_writes(&output.consumed_capacity);
-        Ok(())
+        self.put(entry_item(entry, entry.partition(), None)).await
     }
 
-    /// The entries of a shard that are due, oldest first, at most `limit`.
+    /// The entries of a shard that are due, oldest first, at most `limit`, or what is wrong with them.
     ///
     /// # Errors
-    /// When the table gives no answer, or an item is not readable.
-    pub async fn outbox_due(&self, shard: u8, now: Timestamp, limit: i32) -> Result<Vec<OutboxEntry>, StoreError> {
+    /// When the table gives no answer.
+    pub async fn outbox_due(
+        &self,
+        shard: u8,
+        now: Timestamp,
+        limit: i32,
+    ) -> Result<Vec<Result<OutboxEntry, StoreError>>, StoreError> {
         let request = self
             .client
             .query()
@@ -111,40 +138,33 @@ impl Store {
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let output = self.timed(request.send()).await.map_err(StoreError::of)?;
         self.meter.count_reads(&output.consumed_capacity);
-        output.items.unwrap_or_default().into_iter().map(entry).collect()
+        Ok(output.items.unwrap_or_default().into_iter().map(entry).collect())
     }
 
-    /// Removes an entry whose event is published.
+    /// Takes an entry whose event is published out of its shard. That it was there is kept for a week.
     ///
     /// # Errors
     /// When the table gives no answer: the event will be published again, which consumers bear.
-    pub async fn outbox_done(&self, entry: &OutboxEntry) -> Result<(), StoreError> {
-        let key = keys::Key { pk: entry.partition(), sk: entry.position() };
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&*self.table)
-            .set_key(Some(key.attributes()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
-        self.meter.count_writes(&output.consumed_capacity);
-        Ok(())
+    pub async fn outbox_done(&self, entry: &OutboxEntry, now: Timestamp) -> Result<(), StoreError> {
+        self.outbox_replace(entry, entry_item(entry, keys::OUTBOX_DONE.to_owned(), Some(now))).await
     }
 
     /// Replaces an entry by the one after a failure, or by a dead letter when it was tried often enough; an entry
-    /// never vanishes in between.
+    /// never vanishes in between. Whether it is still alive.
     ///
     /// # Errors
     /// When the table gives no answer: the entry stays due.
     pub async fn outbox_failed(&self, entry: &OutboxEntry, error: String, now: Timestamp) -> Result<bool, StoreError> {
-        let (item, alive) = match entry.after_failure(error.clone(), now) {
-            Some(next) => (entry_item(&next, next.partition(), None), true),
-            None => {
-                let dead = OutboxEntry { retry_count: entry.retry_count + 1, error, ..entry.clone() };
-                let ttl = now.saturating_add(DEAD_KEPT).unwrap_or(Timestamp::MAX).as_second();
-                (entry_item(&dead, "outbox#dead".to_owned(), Some(ttl)), false)
-            }
+        let next = entry.after_failure(error.clone(), now);
+        let item = match &next {
+            Some(next) => entry_item(next, next.partition(), None),
+            None => dead_item(&entry.dead(error, now)),
         };
+        self.outbox_replace(entry, item).await?;
+        Ok(next.is_some())
+    }
+
+    async fn outbox_replace(&self, entry: &OutboxEntry, item: Item) -> Result<(), StoreError> {
         let key = keys::Key { pk: entry.partition(), sk: entry.position() };
         let put = Put::builder().table_name(&*self.table).set_item(Some(item));
         let delete = Delete::builder().table_name(&*self.table).set_key(Some(key.attributes()));
@@ -153,14 +173,13 @@ impl Store {
             TransactWriteItem::builder().delete(delete.build().expect("a delete has its table and key")).build(),
         ];
         self.transact(items).await.map_err(|refused| match refused {
-            crate::transact::Refused::Other(error) => error,
-            crate::transact::Refused::Cancelled(reasons) => crate::transact::cancelled(&reasons),
-        })?;
-        Ok(alive)
+            Refused::Other(error) => error,
+            Refused::Cancelled(reasons) => cancelled(&reasons),
+        })
     }
 }
 
-fn entry_item(entry: &OutboxEntry, pk: String, ttl: Option<i64>) -> Item {
+fn entry_item(entry: &OutboxEntry, pk: String, processed_at: Option<Timestamp>) -> Item {
     item::written(&EntryItem {
         pk,
         sk: entry.position(),
@@ -171,7 +190,8 @@ fn entry_item(entry: &OutboxEntry, pk: String, ttl: Option<i64>) -> Item {
         next_retry_at: entry.next_retry_at.as_millisecond(),
         error: entry.error.clone(),
         created_at: entry.created_at.as_millisecond(),
-        ttl,
+        processed_at: processed_at.map(Timestamp::as_millisecond),
+        ttl: processed_at.map(|at| at.saturating_add(DONE_KEPT).unwrap_or(Timestamp::MAX).as_second()),
     })
 }
 

@@ -3,7 +3,6 @@
 use crate::item::{self, Item};
 use crate::keys::DayList;
 use crate::{Store, StoreError, keys};
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use holdfast_domain::ids::TenantId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -61,14 +60,6 @@ impl Store {
     pub async fn pass_write(&self, job: &str, pass: &Pass) -> Result<(), StoreError> {
         let keys::Key { pk, sk } = keys::pass(job);
         let item = PassItem { pk, sk, begun_at: pass.begun_at.as_millisecond(), next: pass.next.clone() };
-        let request = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(item::written(&item)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
-        self.meter.count_writes(&output.consumed_capacity);
-        Ok(())
+        self.put(item::written(&item)).await
     }
 }

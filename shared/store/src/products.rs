@@ -116,15 +116,7 @@ impl Store {
 
     /// Notes that a tenant exists, so that maintenance visits it. A tenant is known from its first product on.
     async fn tenant_register(&self, tenant: &TenantId) -> Result<(), StoreError> {
-        let request = self
-            .client
-            .put_item()
-            .table_name(&*self.table)
-            .set_item(Some(keys::tenant(tenant).attributes()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output = self.timed(request.send()).await.map_err(StoreError::of)?;
-        self.meter.count_writes(&output.consumed_capacity);
-        Ok(())
+        self.put(keys::tenant(tenant).attributes()).await
     }
 
     /// Every tenant that has a product.

@@ -30,8 +30,17 @@ pub struct OrderChange {
     pub trace: Trace,
 }
 
+/// Attributes as a stream record has them.
+pub type Image = serde_dynamo::Item;
+
+/// The partition key among the keys of a stream record.
+pub fn partition_of(keys: &Image) -> Option<String> {
+    serde_dynamo::from_attribute_value(keys.get("pk")?.clone()).ok()
+}
+
+/// What of an order's item is read.
 #[derive(Deserialize)]
-struct Image {
+pub(crate) struct OrderImage {
     pk: String,
     version: u64,
     state: String,
@@ -48,27 +57,49 @@ struct Entry {
 }
 
 impl OrderChange {
-    /// Reads the new image of a record.
+    /// Reads the new image of a record: the change that made it.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when it is not an order's.
-    pub fn of_image(image: serde_dynamo::Item) -> Result<Self, StoreError> {
-        let corrupt = |key: &str, problem: String| StoreError::Corrupt { key: key.to_owned(), problem };
-        let image: Image =
-            serde_dynamo::from_item(image).map_err(|error| corrupt("of a stream record", error.to_string()))?;
-        let last = image.history.last().ok_or_else(|| corrupt(&image.pk, "the history is empty".to_owned()))?;
-        let (tenant, order_id) = keys::parse_order_pk(&image.pk)
-            .ok_or_else(|| corrupt(&image.pk, "the key is not an order's".to_owned()))?;
-        let instant = |ms| Timestamp::from_millisecond(ms).map_err(|error| corrupt(&image.pk, error.to_string()));
-        Ok(Self {
-            tenant,
-            order_id,
-            version: image.version,
-            state: image.state.clone(),
-            kind: last.kind.clone(),
-            at: instant(last.at)?,
-            expires_at: instant(image.expires_at)?,
-            trace: image.event.clone(),
-        })
+    pub fn of_image(image: Image) -> Result<Self, StoreError> {
+        let image: OrderImage = serde_dynamo::from_item(image).map_err(|error| StoreError::Corrupt {
+            key: "of a stream record".to_owned(),
+            problem: error.to_string(),
+        })?;
+        let first = image.history.len().saturating_sub(1);
+        image.changes_from(first)?.pop().ok_or_else(|| image.corrupt("the history is empty"))
+    }
+}
+
+impl OrderImage {
+    /// Every change that the history tells of, oldest first. Its state is the one that the order has now: nobody acts on
+    /// another.
+    pub(crate) fn changes(&self) -> Result<Vec<OrderChange>, StoreError> {
+        self.changes_from(0)
+    }
+
+    fn changes_from(&self, first: usize) -> Result<Vec<OrderChange>, StoreError> {
+        let (tenant, order_id) =
+            keys::parse_order_pk(&self.pk).ok_or_else(|| self.corrupt("the key is not an order's"))?;
+        let instant = |ms| Timestamp::from_millisecond(ms).map_err(|error| self.corrupt(error));
+        let expires_at = instant(self.expires_at)?;
+        let newer = (0..self.history.len() as u64).rev();
+        let change = |(entry, newer): (&Entry, u64)| {
+            Ok(OrderChange {
+                tenant: tenant.clone(),
+                order_id,
+                version: self.version.saturating_sub(newer),
+                state: self.state.clone(),
+                kind: entry.kind.clone(),
+                at: instant(entry.at)?,
+                expires_at,
+                trace: self.event.clone(),
+            })
+        };
+        self.history.iter().zip(newer).skip(first).map(change).collect()
+    }
+
+    fn corrupt(&self, problem: impl std::fmt::Display) -> StoreError {
+        StoreError::Corrupt { key: self.pk.clone(), problem: problem.to_string() }
     }
 }

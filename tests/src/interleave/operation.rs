@@ -9,10 +9,12 @@ use crate::requests::{Answer, Request, Who};
 use axum::Router;
 use holdfast_domain::event::{CloudEvent, EventKind, OrderNotice, Trace};
 use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::clients::Aws;
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::http::{CursorKey, observed};
 use holdfast_runtime::message::Publisher;
+use holdfast_runtime::routing::Queues;
 use holdfast_store::{Store, StoreError};
 use jiff::SignedDuration;
 use order_worker::Worker;
@@ -110,7 +112,10 @@ impl Environment {
             catalog: observed(catalog::router(store.clone(), clock.clone())),
             worker: Worker {
                 store: store.clone(),
-                publisher: Publisher::new(clients.sqs.clone(), "http://queue/q".to_owned()),
+                queues: Queues::new([(
+                    Queue::Orders,
+                    Publisher::new(clients.sqs.clone(), "http://queue/q".to_owned()),
+                )]),
                 payments: Arc::new(Provider(Arc::clone(board))),
                 carrier: Arc::new(Courier(Arc::clone(board))),
                 clock: clock.clone(),

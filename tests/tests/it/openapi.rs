@@ -31,6 +31,7 @@ fn every_route_is_described_and_nothing_else() {
         payment_webhooks::ROUTES,
         webhooks::ROUTES,
         exports::ROUTES,
+        ops::ROUTES,
     ]
     .concat();
     let served: BTreeSet<_> = routes.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();

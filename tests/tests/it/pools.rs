@@ -2,9 +2,7 @@
 
 use holdfast_domain::ids::{ProductId, TenantId, WarehouseId};
 use holdfast_domain::pool::{PoolId, StripeNumber};
-use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
-use holdfast_runtime::task_queue::TaskQueue;
 use holdfast_store::{Meter, Rebalanced, Reshaping, SoldOut};
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
@@ -173,13 +171,12 @@ async fn stk_1_maintenance_splits_a_pool_that_too_many_meet_at() {
     let (tenant, product, warehouse) = ids();
     let store = shop.engine.store();
     // This job sends nothing.
-    let publisher = Publisher::new(shop.engine.aws(None).sqs(), "http://127.0.0.1/none".to_owned());
-    let exports = TaskQueue::new(shop.engine.aws(None).sqs(), "http://127.0.0.1/none".to_owned());
-    let queues = Queues { orders: publisher.clone(), notifications: publisher };
-    let maintenance = Maintenance { store: store.clone(), queues, exports, clock: shop.clock.clock() };
+    let queues = Queues::new([]);
+    let (recovery_after, clock) = (jiff::SignedDuration::from_hours(1), shop.clock.clock());
+    let maintenance = Maintenance { store: store.clone(), queues, dead_queues: Vec::new(), recovery_after, clock };
     let press = async || store.pool_press(&tenant, &product, &warehouse, 20, Timestamp::UNIX_EPOCH).await.unwrap();
     let run = async || {
-        let report = maintenance.run(Task { job: Job::Pools }).await.unwrap();
+        let report = maintenance.run(Task::from(Job::Pools)).await.unwrap();
         (report.seen, report.changed, report.waiting)
     };
     assert_eq!(run().await, (0, 0, 0));

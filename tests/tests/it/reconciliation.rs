@@ -168,7 +168,7 @@ async fn a_hold_of_a_closed_day_is_looked_at_until_it_ends() {
     let held = books.reserve("k-2", 3).await;
     books.days_pass(6);
     for _ in 0..2 {
-        let report = Box::pin(books.maintenance.run(Task { job: Job::Reconcile })).await.unwrap();
+        let report = Box::pin(books.maintenance.run(Task::from(Job::Reconcile))).await.unwrap();
         let figures = report.reconciled.unwrap().figures;
         assert_eq!((figures.orders, figures.judged), (2, 1), "{figures:?}");
         // There is no queue in this test: both timers wait for the next run.

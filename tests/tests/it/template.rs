@@ -3,7 +3,9 @@
 use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, TenantId};
 use holdfast_domain::routing::Queue;
 use holdfast_runtime::config::{COMMON, VARIABLES};
-use holdfast_runtime::routing::VARIABLES as VARIABLES_OF_QUEUES;
+use holdfast_runtime::heartbeat::BEATS;
+use holdfast_runtime::routing::{dead_variable, reader, variable};
+use holdfast_runtime::worker::DELIVERIES_MAX;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -165,6 +167,7 @@ fn the_template_routes_exactly_what_the_functions_serve() {
         ("payment-webhooks", payment_webhooks::ROUTES),
         ("webhooks", webhooks::ROUTES),
         ("exports", exports::ROUTES),
+        ("ops", ops::ROUTES),
     ];
     for (name, served) in all {
         let served = served.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned()));
@@ -178,7 +181,8 @@ fn every_route_asks_for_a_scope() {
         for (event, entry) in entries(&function["Properties"]["Events"]).filter(|(_, event)| event["Type"] == "HttpApi")
         {
             let open = entry["Properties"]["Auth"]["Authorizer"] == "NONE";
-            let may_be_open = ["DescribeApi", "TakeStripeEvent"].contains(&event);
+            let may_be_open =
+                ["DescribeApi", "TakeStripeEvent", "ReadHealth", "ListEventTypes", "ReadEventSchema"].contains(&event);
             assert!(!open || may_be_open, "{name}: {event} is open to everybody");
             if open {
                 continue;
@@ -192,9 +196,7 @@ fn every_route_asks_for_a_scope() {
 #[test]
 fn a_message_stays_hidden_for_six_times_the_workers_timeout() {
     let template = template();
-    for (queue, worker) in
-        [("OrderEventsQueue", "order-worker"), ("NotificationsQueue", "notifier"), ("ExportsQueue", "exporter")]
-    {
+    for (queue, worker) in Queue::ALL.map(|queue| (resource_of(queue), reader(queue))) {
         let hidden = template["Resources"][queue]["Properties"]["VisibilityTimeout"].as_u64();
         let timeout = functions(&template)[worker]["Properties"]["Timeout"].as_u64();
         assert!(hidden.expect("a number") >= 6 * timeout.expect("a number"), "{hidden:?} against {timeout:?} seconds");
@@ -219,16 +221,14 @@ fn ord_18_parts_of_exports_are_private_and_kept_as_long_as_the_code_says() {
 fn note_1_the_template_has_the_queues_of_the_routing_table() {
     let template = template();
     let functions = functions(&template);
-    let queue_of = |queue| match queue {
-        Queue::Orders => ("OrderEventsQueue", "order-worker"),
-        Queue::Notifications => ("NotificationsQueue", "notifier"),
-    };
-    assert_eq!(VARIABLES_OF_QUEUES.map(|(queue, _)| queue), Queue::ALL);
-    for (queue, variable) in VARIABLES_OF_QUEUES {
-        let (resource, reader) = queue_of(queue);
+    for queue in Queue::ALL {
+        let resource = resource_of(queue);
         for (publisher, role) in [("outbox-relay", "OutboxRelayRole"), ("maintenance", "MaintenanceRole")] {
-            let set = &functions[publisher]["Properties"]["Environment"]["Variables"][variable];
-            assert_eq!(set, resource, "{variable} of {publisher}");
+            if publisher == "outbox-relay" && !Queue::OF_EVENTS.contains(&queue) {
+                continue;
+            }
+            let set = &functions[publisher]["Properties"]["Environment"]["Variables"][variable(queue)];
+            assert_eq!(set, resource, "{} of {publisher}", variable(queue));
             let statements =
                 template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"].clone();
             let publish = statements.as_array().expect("a list").iter().find(|statement| statement["Sid"] == "Publish");
@@ -240,8 +240,43 @@ fn note_1_the_template_has_the_queues_of_the_routing_table() {
                 .any(|(_, event)| event["Properties"]["Queue"] == format!("{resource}.Arn"))
         };
         let readers: Vec<_> = functions.iter().filter(|(_, function)| read(function)).map(|(name, _)| name).collect();
-        assert_eq!(readers, [reader], "readers of {resource}");
+        assert_eq!(readers, [reader(queue)], "readers of {resource}");
     }
+}
+
+fn resource_of(queue: Queue) -> &'static str {
+    match queue {
+        Queue::Orders => "OrderEventsQueue",
+        Queue::Fulfilment => "FulfilmentQueue",
+        Queue::Notifications => "NotificationsQueue",
+        Queue::Exports => "ExportsQueue",
+    }
+}
+
+/// "We recommend setting the maxReceiveCount on the source queue's redrive policy to at least 5." The workers bury a message
+/// at the last delivery that SQS makes.
+#[test]
+fn out_3_a_message_is_buried_at_its_last_delivery_and_its_own_dead_letters_are_collected() {
+    let template = template();
+    let maintenance = &functions(&template)["maintenance"]["Properties"]["Environment"]["Variables"];
+    for queue in Queue::ALL {
+        let policy = &template["Resources"][resource_of(queue)]["Properties"]["RedrivePolicy"];
+        assert_eq!(policy["maxReceiveCount"], DELIVERIES_MAX, "{queue:?}");
+        let dead = text(&policy["deadLetterTargetArn"]).trim_end_matches(".Arn");
+        assert_eq!(maintenance[dead_variable(queue)], dead, "{queue:?}");
+    }
+    assert_eq!(maintenance["RELAY_FAILURES_URL"], "RelayFailuresQueue");
+}
+
+/// Every schedule gives signs of life, and nothing else does but the relay.
+#[test]
+fn ops_5_every_schedule_is_missed_when_it_stays_away() {
+    let functions = functions(&template());
+    let events = entries(&functions["maintenance"]["Properties"]["Events"]).map(|(_, event)| event);
+    let input = |event: &Value| serde_json::from_str::<Value>(text(&event["Properties"]["Input"])).expect("JSON");
+    let scheduled: BTreeSet<_> = events.map(|event| text(&input(event)["job"]).to_owned()).collect();
+    let beats: BTreeSet<_> = BEATS.iter().map(|beat| beat.name.to_owned()).filter(|beat| beat != "relay").collect();
+    assert_eq!(scheduled, beats);
 }
 
 #[test]

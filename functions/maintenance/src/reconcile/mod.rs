@@ -66,8 +66,7 @@ impl Maintenance {
         let tally = Tally::default();
         let meter = Arc::<Meter>::default();
         let store = self.store.metered(Arc::clone(&meter));
-        let (queues, exports) = (self.queues.clone(), self.exports.clone());
-        let metered = Self { store, queues, exports, clock: self.clock.clone() };
+        let metered = Self { store, ..self.clone() };
         let mut run = Run {
             maintenance: &metered,
             meter,

@@ -5,7 +5,6 @@ use super::Run;
 use crate::late_holds::{GRACE, timer};
 use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::order::{Order, OrderState};
-use holdfast_runtime::message::Message;
 use holdfast_store::{StoreError, StoredOrder};
 use jiff::Timestamp;
 
@@ -33,8 +32,8 @@ impl Run<'_> {
     /// Sends the timers of orders that should have ended.
     pub(super) async fn remind<'s>(&mut self, orders: impl Iterator<Item = &'s StoredOrder>) {
         let late = self.late_since();
-        let messages: Vec<Message> = orders.filter_map(|stored| timer(stored, late)).collect();
-        let failed = self.maintenance.queues.orders.publish(&messages).await;
+        let messages: Vec<_> = orders.filter_map(|stored| timer(stored, late)).collect();
+        let failed = self.maintenance.queues.publish(&messages).await;
         self.report.published += messages.len() - failed.len();
         self.report.waiting += failed.len();
     }

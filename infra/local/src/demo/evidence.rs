@@ -152,8 +152,10 @@ pub struct Evidence {
     pub allowances: BTreeMap<(String, String), Allowance>,
     /// Parts whose claims are still held, although no order keeps them.
     pub stray_parts: Vec<String>,
-    /// Keys of the outbox's entries.
+    /// Keys of the outbox's entries that wait to be published.
     pub outbox: Vec<String>,
+    /// Keys of the dead letters.
+    pub dead: Vec<String>,
 }
 
 impl ProductKey {
@@ -223,7 +225,11 @@ impl Evidence {
 
     fn add(&mut self, item: &Value, parts: &mut Vec<(String, PartFacts)>) {
         let (pk, sk) = (text(item, "pk"), text(item, "sk"));
-        if pk.starts_with("outbox#") {
+        if pk == "dead" {
+            self.dead.push(sk.to_owned());
+        }
+        // Those that were published in the end are kept for a week.
+        if pk.starts_with("outbox#") && pk != "outbox#done" {
             self.outbox.push(format!("{pk}/{sk}"));
             return;
         }

@@ -275,7 +275,9 @@ fn nothing_dead(facts: &Facts<'_>) -> Law {
     let dead = facts.dead_letters.iter().find(|(_, messages)| **messages > 0);
     let dead = dead.map(|(queue, messages)| format!("{messages} messages in {queue}"));
     let kept = facts.evidence.outbox.first().map(|entry| format!("{entry} is still in the outbox"));
-    law("nothing_dead", dead.or(kept), format!("{} queues and the outbox are empty", facts.dead_letters.len()))
+    let letter = facts.evidence.dead.first().map(|letter| format!("{letter} is a dead letter"));
+    let queues = facts.dead_letters.len();
+    law("nothing_dead", dead.or(kept).or(letter), format!("{queues} queues, outbox and dead letters are empty"))
 }
 
 /// What an order costs is known of each that was placed, not of those alone whose log line was found.

@@ -10,6 +10,7 @@ pub const DELIVERY_TIMER_TYPE: &str = "com.holdfast.timer.webhook_delivery";
 
 /// The timer of a delivery. It tells only where to look: what is to be done is what the delivery says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeliveryTimer {
     /// Always `1.0`.
     pub specversion: String,
@@ -30,12 +31,16 @@ pub struct DeliveryTimer {
 
 /// Which delivery a timer is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeliveryNotice {
     /// Whose endpoint.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub tenant: TenantId,
     /// Which endpoint.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub endpoint_id: EndpointId,
     /// Which message.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub message_id: MessageId,
     /// When it is due: milliseconds since the epoch.
     pub due_at: i64,

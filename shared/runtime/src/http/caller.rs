@@ -17,6 +17,8 @@ pub enum Right {
     Catalog,
     /// Seeing and changing what belongs to any customer of the tenant.
     Staff,
+    /// Running the installation: what is of all tenants, or of none.
+    Operator,
 }
 
 impl Right {
@@ -26,6 +28,7 @@ impl Right {
             Self::Stock => "stock",
             Self::Catalog => "catalog",
             Self::Staff => "staff",
+            Self::Operator => "operator",
         }
     }
 }

@@ -16,6 +16,7 @@ pub use body::{BODY_BYTES_MAX, Json};
 pub use caller::{Caller, Right};
 pub use cursor::CursorKey;
 pub use idempotency::idempotency_key;
+pub use observe::OwnBody;
 pub use params::{Params, instant};
 pub use precondition::IfMatch;
 pub use problem::Problem;

@@ -18,6 +18,10 @@ const DEADLINE: Duration = Duration::from_secs(9);
 /// Requests slower than this are logged as warnings (OPS-2).
 const SLOW_MS: u128 = 1_000;
 
+/// Put into the extensions of an answer with the status of a failure that has a body of its own, as a health check has.
+#[derive(Clone, Copy)]
+pub struct OwnBody;
+
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let trace = trace_of(request.headers());
@@ -34,7 +38,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let correlation_id = frame.trace.correlation_id.as_str();
     let mut cause = String::new();
     let mut words = frame.notes.words();
-    if status.is_client_error() || status.is_server_error() {
+    let is_problem = response.extensions_mut().remove::<OwnBody>().is_none();
+    if is_problem && (status.is_client_error() || status.is_server_error()) {
         let problem = response.extensions_mut().remove::<Problem>().unwrap_or_else(|| Problem::of_status(status));
         cause = problem.cause().map(|error| crate::telemetry::chain(error)).unwrap_or_default();
         words.outcome = problem.slug();

@@ -1,16 +1,16 @@
-//! Keys of what the outside is told: endpoints of webhooks, deliveries to them, and mails.
+//! Keys of what the outside is told: endpoints of webhooks, deliveries to them, settings of mails, and fences.
 
 use super::Key;
-use holdfast_domain::ids::{EndpointId, MessageId, OrderId, TenantId};
+use holdfast_domain::ids::{EndpointId, MessageId, TenantId};
 
 /// How a tenant's mails are sent.
 pub fn mail_settings(tenant: &TenantId) -> Key {
     Key::new(format!("{tenant}#config"), "mail")
 }
 
-/// What became of the mail about an event of an order.
-pub fn mail(tenant: &TenantId, order: OrderId, version: u64) -> Key {
-    Key::new(format!("{tenant}#mail#{order}"), format!("mail#{order}/{version}"))
+/// The fence around what a consumer does for an event.
+pub fn fence(tenant: &TenantId, consumer: &str, event_id: &str) -> Key {
+    Key::new(format!("{tenant}#fence#{event_id}"), consumer)
 }
 
 /// The prefix of the sort keys of endpoints.
@@ -52,6 +52,7 @@ pub fn parse_delivery_sk(sk: &str) -> Option<MessageId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use holdfast_domain::ids::OrderId;
 
     #[test]
     fn note_1_deliveries_sort_by_the_instant_of_their_event_and_are_found_by_their_key() {

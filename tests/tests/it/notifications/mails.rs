@@ -58,7 +58,7 @@ async fn note_1_without_an_address_or_settings_there_is_no_mail() {
     room.drain().await;
     assert!(room.mails.sent().is_empty());
     let items = shop.engine.items().await;
-    assert!(!items.iter().any(|item| item["sk"]["S"].as_str().unwrap().starts_with("mail#")), "{items:?}");
+    assert!(!items.iter().any(|item| item["pk"]["S"].as_str().unwrap().contains("#fence#")), "{items:?}");
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn note_1_a_mail_is_sent_once_however_often_its_message_comes() {
 async fn note_1_without_the_record_a_mail_is_sent_as_often_as_its_message_comes() {
     let (shop, room) = mailing().await;
     shop.engine.wire.rewrite(|operation, request| {
-        let mail = request["Item"]["sk"]["S"].as_str().is_some_and(|sk| sk.starts_with("mail#"));
+        let mail = request["Item"]["pk"]["S"].as_str().is_some_and(|pk| pk.contains("#fence#"));
         if operation == "PutItem" && mail {
             for name in ["ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"] {
                 request.as_object_mut().unwrap().remove(name);
@@ -195,8 +195,8 @@ async fn note_1_whatever_call_of_a_mail_fails_it_is_sent() {
         }
         assert!((1..=2).contains(&room.mails.sent().len()), "{fault:?}: {:?}", room.mails.sent());
         let items = shop.engine.items().await;
-        let mail = items.iter().find(|item| item["sk"]["S"].as_str().unwrap().starts_with("mail#")).unwrap();
-        assert_eq!(mail["state"]["S"], "sent", "{fault:?}");
+        let mail = items.iter().find(|item| item["pk"]["S"].as_str().unwrap().contains("#fence#")).unwrap();
+        assert_eq!(mail["state"]["S"], "done", "{fault:?}");
         counted
     })
     .await;

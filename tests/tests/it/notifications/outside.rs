@@ -1,7 +1,9 @@
 //! Endpoints that do harm: they lead inside, hang, redirect, or never end.
 
 use super::{endpoint, open, path, place};
+use holdfast_domain::contact::Email;
 use holdfast_domain::webhook::Loopback;
+use holdfast_runtime::outside::{BreakerSettings, Settings};
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
 use holdfast_tests::mailroom::Mailroom;
@@ -9,6 +11,7 @@ use holdfast_tests::receiver::{Habit, Receiver};
 use holdfast_tests::requests::Request;
 use holdfast_tests::shop::Shop;
 use jiff::SignedDuration;
+use notifier::{Notifier, NotifyError, Sender, Ses};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -138,4 +141,63 @@ async fn note_1_a_hanging_endpoint_takes_the_time_of_one_call_and_the_others_are
         room.ask(Request::get(&format!("{}/deliveries?state=pending", path(&slow_id)))).await.body["deliveries"],
         json!([])
     );
+}
+
+/// The breaker of one host: the others are told, and what is put off is no attempt.
+#[tokio::test]
+async fn pay_4_a_host_that_fails_is_left_alone_and_no_attempt_of_the_schedule_is_lost() {
+    let shop = Shop::over(Engine::embedded().await, TestClock::present());
+    let breaker = BreakerSettings { open_for: Duration::from_millis(500), ..BreakerSettings::default() };
+    let settings = Settings { breaker, ..Sender::settings() };
+    let room = Mailroom::with_settings(&shop, Loopback::Allowed, settings).await;
+    shop.sell("mug", 100).await;
+    let (failing, quick) = (Receiver::open(Habit::Answer(500)).await, Receiver::open(Habit::Answer(200)).await);
+    let (failing_id, _) = room.endpoint("k-1", &failing.url, &[]).await;
+    room.endpoint("k-2", &quick.url, &[]).await;
+    for number in 0..20 {
+        place(&shop, &format!("o-{number}")).await;
+    }
+    while room.relay().await {}
+    while room.notify().await.is_some() {}
+    assert_eq!(quick.received().len(), 20);
+    let called = failing.received().len();
+    // Five in a row, and what was under way with them.
+    assert!((5..=9).contains(&called), "{called} calls");
+    let deliveries = room.deliveries(&failing_id).await;
+    let tried = deliveries.iter().filter(|delivery| !delivery["attempts"].as_array().unwrap().is_empty());
+    assert_eq!((deliveries.len(), tried.count()), (20, called), "putting off is no attempt");
+    // It recovers; after its time one call is a probe, and then all are made.
+    failing.turn(Habit::Answer(200));
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    for _ in 0..5 {
+        shop.clock.advance(SignedDuration::from_secs(61));
+        room.drain().await;
+    }
+    let deliveries = room.deliveries(&failing_id).await;
+    assert!(deliveries.iter().all(|delivery| delivery["state"] == "delivered"), "{deliveries:?}");
+}
+
+/// A mail service that fails is left alone as well: the message is delivered again.
+#[tokio::test]
+async fn pay_4_a_mail_service_that_fails_is_left_alone() {
+    let shop = Shop::over(Engine::embedded().await, TestClock::present());
+    let nobody = "http://127.0.0.1:9".to_owned();
+    let aws = shop.engine.aws(Some(nobody.clone()));
+    let retries = aws_sdk_sesv2::config::retry::RetryConfig::disabled();
+    let config = aws_sdk_sesv2::config::Builder::from(aws.config()).endpoint_url(&nobody).retry_config(retries).build();
+    let ses = Ses::new(aws_sdk_sesv2::Client::from_conf(config));
+    let mail = holdfast_domain::mail::Mail {
+        to: Email::parse("ada@example.com".to_owned()).unwrap(),
+        sender: Email::parse("orders@shop.example".to_owned()).unwrap(),
+        sender_name: "The Mug Shop".to_owned(),
+        subject: "Your order".to_owned(),
+        text: "It is on its way.".to_owned(),
+    };
+    let mut words = Vec::new();
+    for _ in 0..6 {
+        let Err(NotifyError::Unavailable(why)) = ses.notify(&mail).await else { panic!("nobody is there") };
+        words.push(why);
+    }
+    assert!(words[5].contains("left alone"), "{words:?}");
+    assert!(words[..5].iter().all(|why| !why.contains("left alone")), "{words:?}");
 }

@@ -4,10 +4,10 @@ use holdfast_domain::event::Trace;
 use holdfast_domain::ids::{CustomerId, OrderId, TenantId};
 use holdfast_domain::order::{Actor, Booking, Cause, Change, Wish};
 use holdfast_domain::payment::{PaymentOutcome, PaymentReference};
+use holdfast_domain::routing::Queue;
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
-use holdfast_runtime::task_queue::TaskQueue;
 use holdfast_store::{Changed, Store};
 use holdfast_tests::clock::TestClock;
 use holdfast_tests::engine::Engine;
@@ -49,10 +49,10 @@ impl Books {
         // Nobody is late in these tests unless they say so, so that nothing is sent there.
         let nowhere = "http://127.0.0.1:9".to_owned();
         let sqs = shop.engine.aws(Some(nowhere.clone())).sqs();
-        let publisher = Publisher::new(sqs.clone(), nowhere.clone());
-        let exports = TaskQueue::new(sqs, nowhere);
-        let queues = Queues { orders: publisher.clone(), notifications: publisher };
-        let maintenance = Maintenance { store: shop.engine.store(), queues, exports, clock };
+        let queues = Queues::new([(Queue::Orders, Publisher::new(sqs, nowhere))]);
+        let recovery_after = SignedDuration::from_hours(1);
+        let maintenance =
+            Maintenance { store: shop.engine.store(), queues, dead_queues: Vec::new(), recovery_after, clock };
         Self { shop, maintenance, stride_ms }
     }
 
@@ -150,7 +150,7 @@ impl Books {
     }
 
     pub async fn run(&self, job: Job) -> Option<Reconciled> {
-        Box::pin(self.maintenance.run(Task { job })).await.expect("the table answers").reconciled
+        Box::pin(self.maintenance.run(Task::from(job))).await.expect("the table answers").reconciled
     }
 
     /// A pass that stops after every page and every order; `between` is called after each run with its number.

@@ -52,7 +52,7 @@ async fn whatever_call_of_a_pass_fails_its_sums_are_right() {
         for &way in ways {
             let books = history().await;
             books.shop.engine.wire.count(Some((position, way)));
-            let begun = Box::pin(books.maintenance.run(Task { job: Job::Reconcile })).await;
+            let begun = Box::pin(books.maintenance.run(Task::from(Job::Reconcile))).await;
             assert!(books.shop.engine.wire.counted().1, "call {position} was not made");
             if begun.is_err() {
                 // Whoever meets others at the same items tries again.
@@ -107,7 +107,7 @@ async fn two_runs(fenced: bool) -> (u64, usize) {
     }
     // Both count the order, and note it at the same time.
     books.shop.engine.wire.meet("TransactWriteItems", 2);
-    let run = || Box::pin(books.maintenance.run(Task { job: Job::ReconcileResume }));
+    let run = || Box::pin(books.maintenance.run(Task::from(Job::ReconcileResume)));
     let alone = async {
         // The one that is left goes on without the other.
         let runs = futures_util::future::join(run(), run());

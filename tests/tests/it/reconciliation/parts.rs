@@ -59,7 +59,7 @@ async fn orders_in_parts_are_summed_once_and_leave_the_balances_when_they_are_ca
     assert!(books.shop.engine.wire.counted().1);
     assert!((1..2 * PRODUCTS).contains(&balances().await), "no part, or every part, was settled");
     books.shop.clock.advance(SignedDuration::from_mins(20));
-    let report = Box::pin(books.maintenance.run(Task { job: Job::Reconcile })).await.unwrap();
+    let report = Box::pin(books.maintenance.run(Task::from(Job::Reconcile))).await.unwrap();
     assert_eq!((report.changed, report.reconciled.unwrap().figures.suspected), (1, 0));
     assert_eq!(balances().await, 0);
     books.everything_balances("settled").await;

@@ -69,7 +69,7 @@ async fn an_unreadable_order_hides_no_late_hold() {
     books.place("k-2", "mug", 2).await;
     set_state(&books, broken, "mislaid").await;
     books.days_pass(1);
-    let report = books.maintenance.run(Task { job: Job::LateHolds }).await.unwrap();
+    let report = books.maintenance.run(Task::from(Job::LateHolds)).await.unwrap();
     // There is no queue in this test: the timer waits for the next run.
     assert_eq!((report.unreadable, report.seen, report.waiting), (1, 1, 1), "{report:?}");
 }
@@ -90,7 +90,7 @@ async fn a_search_for_late_holds_that_runs_out_of_time_comes_to_every_tenant() {
     let mut seen = Vec::new();
     let mut job = Job::LateHolds;
     while seen.len() < 10 {
-        books.maintenance.run(Task { job }).await.unwrap();
+        books.maintenance.run(Task::from(job)).await.unwrap();
         let pass = books.store().pass_read("late-holds").await.unwrap().unwrap();
         let Some(next) = pass.next else { break };
         assert_eq!(next.after, None);

@@ -344,7 +344,7 @@ fn out_1_a_lost_event_is_reported_by_its_id() {
 #[test]
 fn a_dead_letter_or_an_entry_left_in_the_outbox_is_reported() {
     breaks("nothing_dead", |world| *world.dead_letters.get_mut("OrderEventsDeadLetters").unwrap() = 1);
-    breaks("nothing_dead", |world| {
-        world.items.push(json!({"pk": {"S": "outbox#3"}, "sk": {"S": format!("1#{ORDER}/1")}}));
-    });
+    for pk in ["outbox#3", "dead"] {
+        breaks("nothing_dead", |world| world.items.push(json!({"pk": {"S": pk}, "sk": {"S": format!("1#{ORDER}/1")}})));
+    }
 }

@@ -1,0 +1,90 @@
+//! The worker's adapters to the outside, with the wire's faults.
+
+use crate::faults::{Way, Wire};
+use async_trait::async_trait;
+use holdfast_domain::ids::OrderId;
+use holdfast_domain::order::Booking;
+use holdfast_domain::payment::{Capture, PaymentOutcome, PaymentReference};
+use order_worker::{
+    Authorisation, BookShipment, CaptureOutcome, Carrier, CarrierError, HttpCarrier, PaymentError, PaymentGateway,
+    RefundOutcome, RefundRequest, Standing, Stripe, VoidOutcome, VoidRequest,
+};
+use std::sync::Arc;
+
+/// The real adapter, with the wire's faults: a call that is not made, or one whose answer is lost.
+pub struct FaultyPayments {
+    /// The adapter.
+    pub stripe: Stripe,
+    /// Whose faults.
+    pub wire: Arc<Wire>,
+}
+
+#[async_trait]
+impl PaymentGateway for FaultyPayments {
+    async fn authorise(&self, request: &Authorisation) -> Result<PaymentOutcome, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.authorise(request).await,
+            Some(Way::After) => self.stripe.authorise(request).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn void(&self, request: &VoidRequest) -> Result<VoidOutcome, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.void(request).await,
+            Some(Way::After) => self.stripe.void(request).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn standing(&self, reference: &PaymentReference) -> Result<Standing, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.standing(reference).await,
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.capture(order, capture).await,
+            Some(Way::After) => self.stripe.capture(order, capture).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError> {
+        match self.wire.outside_call() {
+            None => self.stripe.refund(request).await,
+            Some(Way::After) => self.stripe.refund(request).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+}
+
+/// The real adapter, with the wire's faults.
+pub struct FaultyCarrier {
+    /// The adapter.
+    pub carrier: HttpCarrier,
+    /// Whose faults.
+    pub wire: Arc<Wire>,
+}
+
+#[async_trait]
+impl Carrier for FaultyCarrier {
+    async fn book(&self, shipment: &BookShipment) -> Result<Booking, CarrierError> {
+        let lost = || CarrierError::NoOutcome { cause: "injected".to_owned(), retry_after_seconds: None };
+        match self.wire.outside_call() {
+            None => self.carrier.book(shipment).await,
+            Some(Way::After) => self.carrier.book(shipment).await.and(Err(lost())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    async fn cancel(&self, reference: &str) -> Result<(), CarrierError> {
+        self.carrier.cancel(reference).await
+    }
+}
+
+fn lost() -> PaymentError {
+    PaymentError::NoOutcome("injected".to_owned())
+}
