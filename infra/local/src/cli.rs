@@ -15,7 +15,7 @@ use crate::engines::process::log_file;
 use crate::progress::Progress;
 use crate::stack::{Endpoints, Published, Stack, StackOptions};
 use crate::token::{self, Claims};
-use crate::{bench, demo, failure, faults, openapi, test, workspace};
+use crate::{bench, demo, failure, faults, openapi, ops, test, workspace};
 
 /// The exit code of a command that Ctrl-C ended, as shells give it.
 const INTERRUPTED: u8 = 130;
@@ -42,6 +42,10 @@ enum Command {
     Faults(faults::FaultsArgs),
     /// Write the description of the API, infra/openapi.json, from the code
     Openapi,
+    /// See, replay or discard the dead letters of a running stack
+    Dlq(ops::DlqArgs),
+    /// Run a job of maintenance on a running stack now
+    Job(ops::JobArgs),
     /// Measure
     Bench(bench::BenchArgs),
 }
@@ -119,6 +123,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             log_to("faults")?;
             interruptible(faults::run(args)).await?
         }
+        Command::Dlq(args) => ops::dlq(args).await,
+        Command::Job(args) => ops::job(args).await,
         Command::Bench(args) => {
             log_to("bench")?;
             interruptible(bench::run(args)).await?
@@ -219,7 +225,7 @@ fn described(endpoints: &Endpoints) -> anyhow::Result<String> {
 
 The same is in target/dev/stack.json. Ctrl-C stops everything. A first product, for example:
 
-  TOKEN=$(cargo dev token --tenant acme --customer ada --scope "orders stock catalog staff")
+  TOKEN=$(cargo dev token --tenant acme --customer ada --scope "orders stock catalog staff operator")
   curl -i -X PUT {api}/products/mug-blue -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \
     -d '{{"name":"Mug","description":"A mug","category":"kitchen","price":{{"amount":1999,"currency":"EUR"}}}}'
 "#,

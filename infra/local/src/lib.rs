@@ -10,6 +10,7 @@ pub mod failure;
 mod faults;
 mod gateway;
 pub mod openapi;
+pub mod ops;
 pub mod progress;
 mod setup;
 pub mod sources;

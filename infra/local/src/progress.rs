@@ -73,6 +73,11 @@ impl Step {
         self.bar.set_message(text.into());
     }
 
+    /// Says something that stays on screen.
+    pub fn say(&self, text: &str) {
+        text.lines().for_each(|line| self.progress.line(&format!("    {line}")));
+    }
+
     /// Ends the step; `outcome` stays on screen beside its label.
     pub fn done(mut self, outcome: &str) {
         self.end("✓", outcome);

@@ -10,16 +10,12 @@ mod exporting;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::{optimised, table};
 use crate::engines::build;
-use crate::engines::functions::Settings;
 use crate::progress::Progress;
-use crate::template::{LocalValues, Template};
-use crate::workspace;
 
 /// The sizes of the shops, in orders.
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
@@ -89,15 +85,7 @@ pub async fn run(args: ExportArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let progress = Progress::visible();
-    let template = Template::read(&workspace::root().join("template.yaml"))?;
-    let application = template.application(&LocalValues::default())?;
-    let step = progress.step("exporter");
-    let settings = Settings { release: true, reload: false, concurrency: 1 };
-    let functions: Vec<_> =
-        application.functions.iter().filter(|function| function.name == "exporter").cloned().collect();
-    let programs = build::functions(&functions, settings, &step).await?;
-    let program = programs.get("exporter").context("the function was built")?.to_string_lossy().into_owned();
-    step.done("");
+    let program = build::released("exporter", &progress).await?.to_string_lossy().into_owned();
     let step = progress.step("exports");
     step.note("building with optimisation; the first build takes some minutes");
     let orders_max = args.orders_max.to_string();

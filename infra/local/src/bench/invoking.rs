@@ -44,11 +44,11 @@ impl Invoked {
     ///
     /// # Errors
     /// When no port is free, or the program does not start.
-    pub async fn start<const N: usize>(
+    pub async fn start<'a>(
         name: &'static str,
         program: &Path,
         timeout: SignedDuration,
-        variables: [(&str, String); N],
+        variables: impl IntoIterator<Item = (&'a str, String)>,
     ) -> anyhow::Result<Self> {
         let (events, waiting) = mpsc::channel(1);
         let (answered, answers) = mpsc::channel(1);
@@ -106,6 +106,22 @@ impl Invoked {
             Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
         };
         bytes("VmRSS:").zip(bytes("VmHWM:")).context("the process tells its memory")
+    }
+
+    /// How long it was at work on a processor so far, in steps of the kernel's clock.
+    ///
+    /// # Errors
+    /// Where there is no /proc.
+    pub fn cpu(&self) -> anyhow::Result<std::time::Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()));
+        let stat = stat.context("the time of processes is read from /proc, which Linux has")?;
+        // The name, in brackets, may hold anything; of the fields behind it the 12th and 13th are user and system time.
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field).and_then(|ticks| ticks.parse::<u64>().ok());
+        let ticks =
+            ticks(11).zip(ticks(12)).map(|(user, system)| user + system).context("the process tells its time")?;
+        let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.context("the kernel has a clock")?;
+        Ok(std::time::Duration::from_secs_f64(ticks as f64 / per_second as f64))
     }
 
     /// Ends the process.

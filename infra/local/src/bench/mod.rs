@@ -6,6 +6,7 @@ mod invoking;
 mod lifecycle;
 mod optimised;
 mod orders;
+mod outbox;
 mod reconcile;
 
 use std::process::ExitCode;
@@ -30,6 +31,8 @@ enum What {
     HotProduct(hot_product::HotProductArgs),
     /// An export of orders, against a bare paged read of the same: orders a second, and memory
     Export(export::ExportArgs),
+    /// The outbox: how soon an event can be received, what relaying takes, and how well workers use their time
+    Outbox(outbox::OutboxArgs),
     /// A pass of reconciliation over shops of growing size: time, units and memory
     Reconcile(reconcile::ReconcileArgs),
 }
@@ -44,6 +47,7 @@ pub async fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
         What::Lifecycle(args) => lifecycle::run(args).await,
         What::HotProduct(args) => hot_product::run(args).await,
         What::Export(args) => export::run(args).await,
+        What::Outbox(args) => outbox::run(args).await,
         What::Reconcile(args) => reconcile::run(args).await,
     }
 }

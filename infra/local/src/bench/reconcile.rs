@@ -8,9 +8,9 @@ pub(super) mod shop;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets};
+use holdfast_runtime::config::VARIABLES;
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,7 +19,6 @@ use super::invoking::Invoked;
 use crate::engines::aws::JsonService;
 use crate::engines::build;
 use crate::engines::dynamodb::DynamoDb;
-use crate::engines::functions::Settings;
 use crate::progress::Progress;
 use crate::template::{LocalValues, Template};
 use crate::workspace;
@@ -86,13 +85,7 @@ pub async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
     let progress = Progress::visible();
     let template = Template::read(&workspace::root().join("template.yaml"))?;
     let application = template.application(&LocalValues::default())?;
-    let step = progress.step("maintenance");
-    let settings = Settings { release: true, reload: false, concurrency: 1 };
-    let functions: Vec<_> =
-        application.functions.iter().filter(|function| function.name == "maintenance").cloned().collect();
-    let program = build::functions(&functions, settings, &step).await?;
-    let program = program.get("maintenance").context("the function was built")?;
-    step.done("");
+    let program = build::released("maintenance", &progress).await?;
     let mut shops = Vec::new();
     for orders in SIZES.into_iter().filter(|orders| *orders as u64 <= args.orders_max) {
         let step = progress.step(&format!("{orders} orders"));
@@ -104,14 +97,15 @@ pub async fn run(args: ReconcileArgs) -> anyhow::Result<ExitCode> {
         shop::fill(engine.database(), &table.name, orders)?;
         let fill_s = begun.elapsed().as_secs_f64();
         // It has no queue: nothing is sent.
-        let nowhere = || "http://127.0.0.1:9/nowhere".to_owned();
-        let variables = [
+        let own = VARIABLES.iter().find(|(function, _)| *function == "maintenance").map_or(&[][..], |(_, own)| own);
+        let urls = own.iter().filter(|name| name.ends_with("_URL"));
+        let mut variables: Vec<_> = urls.map(|name| (*name, "http://127.0.0.1:9/nowhere".to_owned())).collect();
+        variables.extend([
             ("AWS_ENDPOINT_URL_DYNAMODB", engine.url().to_owned()),
             ("TABLE_NAME", table.name.clone()),
-            ("EVENTS_QUEUE_URL", nowhere()),
-            ("EXPORTS_QUEUE_URL", nowhere()),
-        ];
-        let mut function = Invoked::start("maintenance", program, TIMEOUT, variables).await?;
+            ("RECOVERY_SECONDS", "3600".to_owned()),
+        ]);
+        let mut function = Invoked::start("maintenance", &program, TIMEOUT, variables).await?;
         step.note("closing");
         let closing = pass(&mut function, orders).await?;
         step.note("looking again");

@@ -1,5 +1,6 @@
 //! `cargo dev demo`: the main job, from placing orders to the last delivered event, on a stack of its own; then the laws.
 
+pub mod chaos;
 mod data;
 mod drain;
 pub mod evidence;
@@ -17,6 +18,7 @@ use crate::engines::aws::JsonService;
 use crate::progress::Progress;
 use crate::stack::{Stack, StackOptions};
 use anyhow::Context;
+use chaos::Chaos;
 use indicatif::{ProgressBar, ProgressStyle};
 use laws::Facts;
 use load::Sender;
@@ -26,6 +28,7 @@ use serde_json::json;
 use spending::Costs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Orders that are sent unless the caller asks for another number.
@@ -33,6 +36,9 @@ const ORDERS: usize = 500;
 
 /// Orders that are sent before their payments are waited for: as many as the worker gets to before they expire.
 const WAVE: usize = 1_000;
+
+/// How much longer orders live in chaos.
+const CHAOS_SECONDS: u32 = 120;
 
 /// What `cargo dev demo` takes.
 #[derive(Debug, clap::Args)]
@@ -52,6 +58,9 @@ pub struct DemoArgs {
     /// Build the functions with optimisation
     #[arg(long)]
     release: bool,
+    /// Kill processes, send poison and take the outside down meanwhile; then mend it, as an operator would
+    #[arg(long)]
+    chaos: bool,
 }
 
 /// Runs the demo and prints its report. The exit code is 1 if a law is broken.
@@ -64,11 +73,18 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         None => shop::plan(args.orders, args.seed),
     };
     let progress = Progress::visible();
+    // What dies is replayed before it expires.
+    let plan = Plan { expiry_seconds: plan.expiry_seconds + if args.chaos { CHAOS_SECONDS } else { 0 }, ..plan };
     let order_expiry_seconds = Some(plan.expiry_seconds);
-    let options = StackOptions { release: args.release, order_expiry_seconds, ..StackOptions::named("demo") };
+    let options = StackOptions {
+        release: args.release,
+        order_expiry_seconds,
+        hurried: args.chaos,
+        ..StackOptions::named("demo")
+    };
     let build = if options.release { "release build" } else { "debug build" };
     let stack = Stack::start(options, &progress).await?;
-    let report = stack.run(perform(&plan, &stack, build, &progress)).await;
+    let report = stack.run(perform(&plan, &stack, build, args.chaos, &progress)).await;
     stack.stop().await;
     let report = report?;
     let text = match args.json {
@@ -79,33 +95,25 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     Ok(if report.broken().is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn perform(plan: &Plan, stack: &Stack, build: &'static str, progress: &Progress) -> anyhow::Result<Report> {
+async fn perform(
+    plan: &Plan,
+    stack: &Stack,
+    build: &'static str,
+    is_chaotic: bool,
+    progress: &Progress,
+) -> anyhow::Result<Report> {
     let client = reqwest::Client::new();
     let dynamodb = JsonService::dynamodb(client.clone(), &stack.endpoints.dynamodb_url);
     let sender = Sender::new(&stack.endpoints.api_url);
+    let day = is_chaotic.then(Mutex::<Chaos>::default);
 
     let (step, bar) = (progress.step("stock"), progress_bar(progress));
     sender.stock_up(plan, &bar).await?;
     bar.finish_and_clear();
     step.done(&format!("{} products", plan.products.len()));
 
-    let (step, bar) = (progress.step("orders"), progress_bar(progress));
-    let mut sending = Duration::ZERO;
-    let payable: Vec<_> = plan.orders.iter().filter(|order| order.sending != Sending::WhileUnpayable).collect();
-    let later: Vec<_> = plan.sent(Sending::AgainLater).collect();
-    let waves = payable.chunks(WAVE).chain(later.chunks(WAVE)).enumerate();
-    for (number, wave) in waves {
-        // The worker is slower than the callers: without a rest, orders would expire before it gets to them.
-        if number > 0 && payable.len() > WAVE {
-            drain::until_idle(&dynamodb, stack, &step).await?;
-        }
-        let start = Instant::now();
-        sender.place(wave, plan.currency, &bar).await?;
-        sending += start.elapsed();
-    }
-    let pace = (sender.placed(), sending);
-    bar.finish_and_clear();
-    step.done(&format!("{} sent", payable.len()));
+    let payable = place(plan, &dynamodb, stack, &sender, progress);
+    let pace = through(day.as_ref(), &dynamodb, stack, progress, payable).await?;
     drained(&dynamodb, stack, progress, "payments and events").await?;
 
     let unpayable: Vec<_> = plan.sent(Sending::WhileUnpayable).collect();
@@ -120,7 +128,8 @@ async fn perform(plan: &Plan, stack: &Stack, build: &'static str, progress: &Pro
         drained(&dynamodb, stack, progress, "late payments").await?;
     }
 
-    carry(&dynamodb, stack, &sender, progress).await?;
+    let carried = carry(&dynamodb, stack, &sender, progress);
+    through(day.as_ref(), &dynamodb, stack, progress, carried).await?;
 
     let step = progress.step("laws");
     let ledger = sender.ledger();
@@ -135,9 +144,58 @@ async fn perform(plan: &Plan, stack: &Stack, build: &'static str, progress: &Pro
         payments: &payments::read(&client, &stack.endpoints.payment_url).await?,
         placements_logged: costs.all.orders,
     };
-    let report = Report::new(&facts, &ledger, &costs, pace, build);
+    let mut report = Report::new(&facts, &ledger, &costs, pace, build);
+    if let Some(day) = day {
+        let day = day.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.add_chaos(day, chaos::duplicates(stack, &evidence));
+    }
     step.done("judged");
     Ok(report)
+}
+
+/// Does something calmly, or through a day of failures that is mended afterwards.
+async fn through<T>(
+    day: Option<&Mutex<Chaos>>,
+    dynamodb: &JsonService,
+    stack: &Stack,
+    progress: &Progress,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let Some(day) = day else { return work.await };
+    let done = tokio::select! {
+        done = work => done?,
+        failed = chaos::reign(stack, day) => return Err(failed.err().context("chaos has no end")?),
+    };
+    chaos::calm(stack).await?;
+    chaos::mend(dynamodb, stack, day, progress).await?;
+    Ok(done)
+}
+
+/// Places the orders that can be paid. How many were placed, and how long their sending took.
+async fn place(
+    plan: &Plan,
+    dynamodb: &JsonService,
+    stack: &Stack,
+    sender: &Sender,
+    progress: &Progress,
+) -> anyhow::Result<(u64, Duration)> {
+    let (step, bar) = (progress.step("orders"), progress_bar(progress));
+    let mut sending = Duration::ZERO;
+    let payable: Vec<_> = plan.orders.iter().filter(|order| order.sending != Sending::WhileUnpayable).collect();
+    let later: Vec<_> = plan.sent(Sending::AgainLater).collect();
+    let waves = payable.chunks(WAVE).chain(later.chunks(WAVE)).enumerate();
+    for (number, wave) in waves {
+        // The worker is slower than the callers: without a rest, orders would expire before it gets to them.
+        if number > 0 && payable.len() > WAVE {
+            drain::until_idle(dynamodb, stack, &step).await?;
+        }
+        let start = Instant::now();
+        sender.place(wave, plan.currency, &bar).await?;
+        sending += start.elapsed();
+    }
+    bar.finish_and_clear();
+    step.done(&format!("{} sent", payable.len()));
+    Ok((sender.placed(), sending))
 }
 
 /// Carries paid orders on: to the carrier, to their buyers, and some of them back.

@@ -1,5 +1,6 @@
 //! What came of the demo, for people and for programs.
 
+use super::chaos::Chaos;
 use super::evidence::{Evidence, Sums};
 use super::laws::{self, Facts, Law};
 use super::load::Ledger;
@@ -50,7 +51,20 @@ pub struct Report {
     calls_per_order: Option<f64>,
     wcu_per_one_line_order: Option<f64>,
     calls_per_one_line_order: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chaos: Option<ChaosFigures>,
     laws: Vec<Law>,
+}
+
+/// What a day of failures came to.
+#[derive(Debug, Serialize)]
+struct ChaosFigures {
+    #[serde(flatten)]
+    done: Chaos,
+    /// Deliveries of events beyond the first of each.
+    duplicates: u64,
+    /// All deliveries of events.
+    deliveries: u64,
 }
 
 impl Report {
@@ -97,8 +111,14 @@ impl Report {
             calls_per_order: costs.all.calls_per_order(),
             wcu_per_one_line_order: costs.one_line.wcu_per_order(),
             calls_per_one_line_order: costs.one_line.calls_per_order(),
+            chaos: None,
             laws,
         }
+    }
+
+    /// Adds what was done to the stack, and the deliveries of events: those beyond the first of each, and all.
+    pub fn add_chaos(&mut self, done: Chaos, (duplicates, deliveries): (u64, u64)) {
+        self.chaos = Some(ChaosFigures { done, duplicates, deliveries });
     }
 
     /// The first law that does not hold.
@@ -143,6 +163,21 @@ impl Report {
         .into_iter()
         .map(|(name, number)| (name.to_owned(), number))
         .collect::<Vec<_>>();
+        if let Some(ChaosFigures { done, duplicates, deliveries }) = &self.chaos {
+            let killed: u64 = done.killed.values().sum();
+            let share = 100.0 * *duplicates as f64 / (*deliveries).max(1) as f64;
+            let figures = [
+                ("processes killed", killed.to_string()),
+                ("times the outside was down", done.outages.to_string()),
+                ("poisonous messages sent", done.poisoned.to_string()),
+                ("dead letters found", done.dead.to_string()),
+                ("  replayed", done.replayed.to_string()),
+                ("  discarded", done.discarded.to_string()),
+                ("deliveries of events", deliveries.to_string()),
+                ("  of them again", format!("{duplicates} ({share:.1} %)")),
+            ];
+            rows.extend(figures.map(|(name, number)| (name.to_owned(), number)));
+        }
         rows.extend(self.skipped.iter().map(|(reason, number)| (format!("skipped: {reason}"), number.to_string())));
         rows
     }

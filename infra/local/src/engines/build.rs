@@ -4,14 +4,31 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use anyhow::Context as _;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::functions::Settings;
 use super::process::{missing_program, watched};
 use crate::failure::Failure;
-use crate::progress::Step;
-use crate::template::Function;
+use crate::progress::{Progress, Step};
+use crate::template::{Function, LocalValues, Template};
+use crate::workspace;
+
+/// Builds one function as it is deployed, and gives its program.
+///
+/// # Errors
+/// As [`functions`], and when the template has no such function.
+pub async fn released(name: &str, progress: &Progress) -> anyhow::Result<PathBuf> {
+    let template = Template::read(&workspace::root().join("template.yaml"))?;
+    let application = template.application(&LocalValues::default())?;
+    let one: Vec<_> = application.functions.into_iter().filter(|function| function.name == name).collect();
+    let step = progress.step(name);
+    let settings = Settings { release: true, reload: false, concurrency: 1 };
+    let program = functions(&one, settings, &step).await?.remove(name).context("the function was built")?;
+    step.done("");
+    Ok(program)
+}
 
 /// Builds the functions and gives the program of each.
 ///

@@ -9,11 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rand::seq::IndexedRandom as _;
 use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -48,12 +51,39 @@ const READY_PATIENCE: Duration = Duration::from_secs(180);
 /// How often functions that were started and have not answered are looked after.
 const READY_POLL: Duration = Duration::from_millis(100);
 
+/// Kills instances of functions, as a machine that is lost does.
+#[derive(Clone, Default)]
+pub struct Killer {
+    alive: Arc<Mutex<BTreeMap<u32, String>>>,
+}
+
+impl Killer {
+    /// Kills an instance of a function (SIGKILL); whether there was one.
+    pub fn kill_one(&self, function: &str) -> bool {
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        let instances: Vec<_> = alive.iter().filter(|(_, name)| *name == function).map(|(pid, _)| *pid).collect();
+        let Some(pid) = instances.choose(&mut rand::rng()).and_then(|pid| i32::try_from(*pid).ok()) else {
+            return false;
+        };
+        kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()
+    }
+
+    fn born(&self, pid: u32, function: &str) {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).insert(pid, function.to_owned());
+    }
+
+    fn died(&self, pid: u32) {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+    }
+}
+
 /// The functions, running.
 pub struct Functions {
     url: String,
     lambda: ChildProcess,
     instances: JoinSet<()>,
     crashes: BTreeMap<String, Arc<AtomicU32>>,
+    killer: Killer,
     logs: PathBuf,
 }
 
@@ -89,8 +119,14 @@ impl Functions {
         let lambda = ChildProcess::start("functions", &program, arguments, environment, logs)?;
         let url = format!("http://127.0.0.1:{port}");
         lambda.ready(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await?;
-        let mut running =
-            Self { url, lambda, instances: JoinSet::new(), crashes: BTreeMap::new(), logs: logs.to_owned() };
+        let mut running = Self {
+            url,
+            lambda,
+            instances: JoinSet::new(),
+            crashes: BTreeMap::new(),
+            killer: Killer::default(),
+            logs: logs.to_owned(),
+        };
         if !settings.reload {
             for function in functions {
                 let program =
@@ -139,6 +175,11 @@ impl Functions {
         Ok(())
     }
 
+    /// Who kills instances of these functions.
+    pub fn killer(&self) -> Killer {
+        self.killer.clone()
+    }
+
     /// The failure it is that `cargo lambda watch` has ended, if it has.
     pub fn failure(&self) -> Option<Failure> {
         self.lambda.failure()
@@ -172,6 +213,7 @@ impl Functions {
                 environment: instance_environment(function, shared, &self.url),
                 log: self.logs.join(format!("{}.log", function.name)),
                 crashes: Arc::clone(&crashes),
+                killer: self.killer.clone(),
             };
             self.instances.spawn(instance.run());
         }
@@ -196,6 +238,7 @@ struct Instance {
     environment: BTreeMap<String, String>,
     log: PathBuf,
     crashes: Arc<AtomicU32>,
+    killer: Killer,
 }
 
 impl Instance {
@@ -228,7 +271,11 @@ impl Instance {
             .stdout(log_file(&self.log)?)
             .stderr(log_file(&self.log)?)
             .spawn()?;
-        Ok(child.wait().await?)
+        let pid = child.id().unwrap_or_default();
+        self.killer.born(pid, &self.name);
+        let status = child.wait().await;
+        self.killer.died(pid);
+        Ok(status?)
     }
 }
 

@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::demo::chaos;
 use crate::engines::aws::{ACCESS_KEY, JsonService, REGION};
 use crate::engines::build;
 use crate::engines::carrier::{self, CarrierSandbox};
 use crate::engines::dynamodb::DynamoDb;
-use crate::engines::functions::{Functions, Settings};
+use crate::engines::functions::{Functions, Killer, Settings};
 use crate::engines::invoker::Invoker;
 use crate::engines::ministack::Ministack;
 use crate::engines::payment::{self, Payment};
@@ -55,6 +56,8 @@ pub struct StackOptions {
     pub reload: bool,
     /// The folder under `target/dev` for `stack.json` and the logs.
     pub name: String,
+    /// Whether messages come back, and are put aside, within seconds rather than minutes.
+    pub hurried: bool,
 }
 
 impl StackOptions {
@@ -67,6 +70,7 @@ impl StackOptions {
             functions: true,
             reload: false,
             name: name.to_owned(),
+            hurried: false,
         }
     }
 }
@@ -127,8 +131,15 @@ impl Stack {
             CarrierSandbox::start(),
         )?;
         step.note("table, queues and buckets");
-        let application =
+        let mut application =
             template.application(&local_values(&options, ministack.url(), payment.url(), carrier.url()))?;
+        if options.hurried {
+            application.queues.iter_mut().for_each(|queue| chaos::hurried(&mut queue.attributes));
+            application
+                .functions
+                .iter_mut()
+                .for_each(|function| function.timeout = function.timeout.min(chaos::TIMEOUT));
+        }
         let dynamodb_service = JsonService::dynamodb(client.clone(), dynamodb.url());
         let sqs = JsonService::sqs(client.clone(), ministack.url());
         let stream_arn = resources::create_table(&dynamodb_service, &application.table).await?;
@@ -199,6 +210,11 @@ impl Stack {
     /// When SQS does not answer.
     pub async fn queue_depths(&self) -> anyhow::Result<BTreeMap<String, QueueDepth>> {
         self.watch.queue_depths().await
+    }
+
+    /// Who kills instances of its functions, if it has some.
+    pub fn killer(&self) -> Option<Killer> {
+        self.application.as_ref().map(|running| running.functions.killer())
     }
 
     /// Returns when a part of the stack has ended that should not, with what to do about it.
