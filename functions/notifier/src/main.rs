@@ -18,7 +18,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         store: Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?),
         queues: Queues::from_environment(&aws.sqs(), &[Queue::Notifications])?,
         sender: Arc::new(Sender::new(Arc::new(SystemNames), config::loopback()?)?),
-        mails: Arc::new(Ses::new(aws_sdk_sesv2::Client::from_conf(ses.build()))),
+        mails: Arc::new(Ses::new(ses)),
         clock: Clock::system(),
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

@@ -7,7 +7,7 @@ use holdfast_runtime::names::{Names, callable_addresses};
 use holdfast_runtime::outside::{BreakerSettings, Dependency, Settings, Unsettled};
 use holdfast_runtime::telemetry::chain;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, Response, redirect};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,15 +20,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of an answer's body is read, in bytes, so that a connection of one that is short can be used again. Nothing of
 /// it is kept: it is the shop's, and may hold anything.
 const ANSWER_MAX: usize = 1_024;
-/// How many hosts an environment remembers.
-const HOSTS_MAX: usize = 1_000;
+/// How many endpoints an environment remembers.
+const ENDPOINTS_MAX: usize = 1_000;
 /// How long that reading may take.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Sends one message.
 #[async_trait]
 pub trait Post: Send + Sync {
-    /// What an endpoint answers; none if it was not called, because its host fails or has as many calls as it may.
+    /// What an endpoint answers; none if it was not called, because it fails or has as many calls as it may.
     async fn post(&self, call: &Call) -> Option<Answered>;
 }
 
@@ -58,13 +58,13 @@ pub struct Answered {
     pub is_slow: bool,
 }
 
-/// Sends messages over HTTP. Every host has a breaker and a bulkhead of its own (see `holdfast_runtime::outside`), so that one
+/// Sends messages over HTTP. Every endpoint has a breaker and a bulkhead of its own (see `holdfast_runtime::outside`), so that one
 /// shop's receiver that is down or slow costs the others nothing. Nothing is repeated here: the schedule does that.
 pub struct Sender {
     client: Client,
     loopback: Loopback,
     settings: Settings,
-    hosts: Mutex<HashMap<String, Arc<Dependency>>>,
+    endpoints: Mutex<HashMap<String, Arc<Dependency>>>,
 }
 
 impl Sender {
@@ -76,17 +76,17 @@ impl Sender {
         Self::with_settings(names, loopback, Self::settings())
     }
 
-    /// How hosts are called unless somebody says otherwise.
+    /// How endpoints are called unless somebody says otherwise.
     pub fn settings() -> Settings {
         let breaker = BreakerSettings { open_for: Duration::from_secs(30), ..BreakerSettings::default() };
         // What an endpoint answers in time counts, however long its body is.
         let call_timeout = CALL_TIMEOUT + DISCARD_TIMEOUT;
-        // Four messages at a time, for ten endpoints each.
+        // Twice as many as there are messages at a time: only what hangs from an earlier batch fills it.
         Settings {
             call_timeout,
             patience: call_timeout + Duration::from_secs(1),
             retries_max: 0,
-            calls_at_once: 40,
+            calls_at_once: 8,
             breaker,
             ..Settings::default()
         }
@@ -112,22 +112,18 @@ impl Sender {
             .user_agent(concat!("holdfast/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Arc::new(Checked { names, loopback }))
             .build()?;
-        Ok(Self { client, loopback, settings, hosts: Mutex::default() })
+        Ok(Self { client, loopback, settings, endpoints: Mutex::default() })
     }
 
-    /// What is known of a host.
-    fn host(&self, url: &str) -> Arc<Dependency> {
-        let host = Url::parse(url).ok().map(|url| {
-            let port = url.port_or_known_default().unwrap_or_default();
-            format!("{}:{port}", url.host_str().unwrap_or_default())
-        });
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() >= HOSTS_MAX {
+    /// What is known of an endpoint, by its whole URL: shops may share a host.
+    fn endpoint(&self, url: &str) -> Arc<Dependency> {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        if endpoints.len() >= ENDPOINTS_MAX {
             // An environment that met so many starts to learn anew.
-            hosts.clear();
+            endpoints.clear();
         }
         let dependency = || Arc::new(Dependency::new("webhook", self.settings.clone()));
-        Arc::clone(hosts.entry(host.unwrap_or_default()).or_insert_with(dependency))
+        Arc::clone(endpoints.entry(url.to_owned()).or_insert_with(dependency))
     }
 
     async fn call(&self, url: &str, call: &Call) -> Answered {
@@ -166,10 +162,10 @@ impl Post for Sender {
             Err(invalid) => return failed(invalid.to_string(), false),
         };
         let met = Mutex::new(None);
-        let host = self.host(url.as_str());
-        let called = host.call(|| async {
+        let endpoint = self.endpoint(url.as_str());
+        let called = endpoint.call(|| async {
             let answered = self.call(url.as_str(), call).await;
-            // An answer of the receiver's own, a 'no' too, says that the host is well; of too many calls it says nothing.
+            // An answer of the receiver's own, a 'no' too, says that it is well; of too many calls it says nothing.
             let judged = match answered.status {
                 Some(429) => Err(Unsettled::later("it is called too often")),
                 Some(status) if status < 500 => Ok(()),

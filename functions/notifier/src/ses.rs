@@ -3,6 +3,7 @@
 use crate::mail::{Notifier, NotifyError};
 use async_trait::async_trait;
 use aws_sdk_sesv2::Client;
+use aws_sdk_sesv2::config::{Builder, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_sesv2::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message};
 use base64::Engine;
@@ -11,25 +12,26 @@ use holdfast_domain::mail::Mail;
 use holdfast_runtime::outside::{Dependency, Settings, Unsettled};
 use std::time::Duration;
 
-/// How long a mail may take, the SDK's retries included: less than a message has.
+/// How long a mail may take: less than a message has.
 const CALL_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// How many bytes of a name one encoded word holds: with its frame it has at most 75 characters (RFC 2047 §2).
 const WORD_BYTES_MAX: usize = 45;
 
-/// Mails by Amazon SES. The service knows no idempotency keys, so that nothing is repeated here beside what the SDK repeats:
-/// the message that asks for the mail comes again.
+/// Mails by Amazon SES. The service knows no idempotency keys, so that nothing is repeated here: the message that asks for the
+/// mail comes again.
 pub struct Ses {
     client: Client,
     dependency: Dependency,
 }
 
 impl Ses {
-    /// Over a client, which brings time-outs and retries.
-    pub fn new(client: Client) -> Self {
-        let settings =
-            Settings { call_timeout: CALL_TIMEOUT, patience: CALL_TIMEOUT, retries_max: 0, ..Settings::default() };
-        Self { client, dependency: Dependency::new("mail-service", settings) }
+    /// By a configuration, without the SDK's own retries and time-outs.
+    pub fn new(config: Builder) -> Self {
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(TimeoutConfig::disabled());
+        let patience = CALL_TIMEOUT + Duration::from_secs(1);
+        let settings = Settings { call_timeout: CALL_TIMEOUT, patience, retries_max: 0, ..Settings::default() };
+        Self { client: Client::from_conf(config.build()), dependency: Dependency::new("mail-service", settings) }
     }
 }
 
@@ -48,7 +50,9 @@ impl Notifier for Ses {
                 Ok(_) => Ok(Ok(())),
                 // The service's own words may name the recipient, so that only the code is told.
                 Err(error) => match error.code() {
-                    Some(code @ ("MessageRejected" | "BadRequestException")) => Ok(Err(code.to_owned())),
+                    Some(code @ ("MessageRejected" | "BadRequestException" | "MailFromDomainNotVerifiedException")) => {
+                        Ok(Err(code.to_owned()))
+                    }
                     Some(code @ ("TooManyRequestsException" | "LimitExceededException")) => Err(Unsettled::later(code)),
                     Some(code) => Err(Unsettled::failed(code)),
                     None => Err(Unsettled::failed(DisplayErrorContext(&error).to_string())),

@@ -15,6 +15,8 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// By which share of its age a delivery is put off whose endpoint is left alone.
+const PUT_OFF_SHARE: i32 = 4;
 /// How often an attempt is begun when others write the delivery at the same time.
 const BEGINS_MAX: usize = 4;
 
@@ -36,7 +38,7 @@ impl Batch {
 }
 
 impl Notifications {
-    /// Tells every endpoint that wants to hear of an event. The message is done when each delivery is recorded, and those that
+    /// Tells every endpoint that was there when an event happened and wants to hear of it. The message is done when each delivery is recorded, and those that
     /// failed have their timers. One that comes `again` may have begun deliveries to endpoints that want nothing any more.
     pub(crate) async fn fan_out(
         &self,
@@ -46,7 +48,9 @@ impl Notifications {
         batch: &Batch,
     ) -> Result<(), WorkError> {
         let endpoints = self.store.endpoints_of(&event.data.tenant).await?;
-        let told = endpoints.iter().map(|endpoint| async move {
+        // What is published anew after a long silence is no news to who came later.
+        let there = endpoints.iter().filter(|endpoint| endpoint.created_at <= event.time);
+        let told = there.map(|endpoint| async move {
             let first = self.first(endpoint, event, kind);
             match endpoint.wants(kind) {
                 true => self.begin(endpoint, first, trace, batch).await,
@@ -161,8 +165,9 @@ impl Notifications {
         };
         let start = Instant::now();
         let Some(answered) = self.sender.post(&call).await else {
-            // Its host is left alone, or has as many calls as it may: not an attempt either.
-            return self.go_on(endpoint, begun, trace, batch).await;
+            // The endpoint is left alone, or has as many calls as it may: not an attempt either.
+            let due_at = put_off(&begun, self.clock.now());
+            return self.remind(&begun.tenant, (&begun.endpoint, &begun.message), due_at, trace).await;
         };
         let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         if answered.is_slow {
@@ -243,4 +248,12 @@ impl Notifications {
         let Some(queue) = self.queues.of(Queue::Notifications) else { return Err(Unsent::no_queue().into()) };
         Ok(queue.send_delivery_timer(&timer, self.clock.now()).await?)
     }
+}
+
+/// When a delivery is looked at again that was not attempted: not before its lease is over, and the later the older it is, so
+/// that the deliveries to an endpoint that is gone for days take ever less of everybody's time.
+fn put_off(begun: &Delivery, now: Timestamp) -> Timestamp {
+    let age = now.duration_since(begun.created_at);
+    let later = now.saturating_add(age / PUT_OFF_SHARE).unwrap_or(now);
+    begun.leased_until.unwrap_or(now).max(later)
 }

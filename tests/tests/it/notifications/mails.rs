@@ -212,8 +212,7 @@ async fn note_1_ses_takes_mails() {
     mail.sender_name = "Zoës Tassen".to_owned();
     let url = stack().sqs_url.clone();
     let aws = shop.engine.aws(Some(url.clone()));
-    let config = aws_sdk_sesv2::config::Builder::from(aws.config()).endpoint_url(&url).build();
-    let ses = Ses::new(aws_sdk_sesv2::Client::from_conf(config));
+    let ses = Ses::new(aws_sdk_sesv2::config::Builder::from(aws.config()).endpoint_url(&url));
     // An identity that is not verified sends nothing; where the engine knows no such rule, it is verified first.
     let verify = aws_sdk_sesv2::Client::from_conf(
         aws_sdk_sesv2::config::Builder::from(Engine::embedded().await.aws(None).config()).endpoint_url(&url).build(),

@@ -143,9 +143,9 @@ async fn note_1_a_hanging_endpoint_takes_the_time_of_one_call_and_the_others_are
     );
 }
 
-/// The breaker of one host: the others are told, and what is put off is no attempt.
+/// The breaker of one endpoint: the others are told, and what is put off is no attempt.
 #[tokio::test]
-async fn pay_4_a_host_that_fails_is_left_alone_and_no_attempt_of_the_schedule_is_lost() {
+async fn pay_4_an_endpoint_that_fails_is_left_alone_and_no_attempt_of_the_schedule_is_lost() {
     let shop = Shop::over(Engine::embedded().await, TestClock::present());
     let breaker = BreakerSettings { open_for: Duration::from_millis(500), ..BreakerSettings::default() };
     let settings = Settings { breaker, ..Sender::settings() };
@@ -183,9 +183,7 @@ async fn pay_4_a_mail_service_that_fails_is_left_alone() {
     let shop = Shop::over(Engine::embedded().await, TestClock::present());
     let nobody = "http://127.0.0.1:9".to_owned();
     let aws = shop.engine.aws(Some(nobody.clone()));
-    let retries = aws_sdk_sesv2::config::retry::RetryConfig::disabled();
-    let config = aws_sdk_sesv2::config::Builder::from(aws.config()).endpoint_url(&nobody).retry_config(retries).build();
-    let ses = Ses::new(aws_sdk_sesv2::Client::from_conf(config));
+    let ses = Ses::new(aws_sdk_sesv2::config::Builder::from(aws.config()).endpoint_url(&nobody));
     let mail = holdfast_domain::mail::Mail {
         to: Email::parse("ada@example.com".to_owned()).unwrap(),
         sender: Email::parse("orders@shop.example".to_owned()).unwrap(),
