@@ -38,9 +38,10 @@ impl Maintenance {
         for entry in self.store.outbox_due(shard, now, ENTRIES_MAX).await? {
             match entry {
                 Ok(entry) => entries.push(entry),
-                Err(error) => {
-                    // Of a release that this one does not know; the others go on.
-                    tracing::error!(shard, error = chain(&error), "outbox_entry_unreadable");
+                Err(unreadable) => {
+                    let letter = self.store.outbox_bury(&unreadable, now).await?;
+                    let (event_id, error) = (letter.name.as_str(), chain(&unreadable.error));
+                    tracing::error!(fingerprint = letter.fingerprint(), event_id, error, "dead_letter");
                     report.unreadable += 1;
                 }
             }

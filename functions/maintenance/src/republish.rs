@@ -5,9 +5,10 @@
 
 use crate::late_holds::RUN;
 use crate::{Job, JobError, Maintenance, Report};
+use holdfast_domain::dead_letter::{DeadLetter, RecordKey};
 use holdfast_runtime::routing::Routed;
 use holdfast_runtime::telemetry::chain;
-use holdfast_store::{Republishing, StoreError};
+use holdfast_store::{Republishing, StoreError, keys};
 use jiff::{SignedDuration, Timestamp};
 
 /// How many items of the table one page looks at.
@@ -61,13 +62,14 @@ impl Maintenance {
             let page = self.store.changed_between((pass.from, pass.to), pass.after.clone(), PAGE).await?;
             for error in &page.unreadable {
                 tracing::error!(error = chain(error), "order_unreadable");
+                self.store.dead_letter_put(&unreadable(error, self.clock.now())).await?;
             }
             report.unreadable += page.unreadable.len();
             let orders = page.orders.len();
             let now = self.clock.now();
             let changes = page.orders.into_iter().flatten();
             let messages: Vec<_> =
-                changes.flat_map(|change| Routed::of_change(change, self.recovery_after, now)).collect();
+                changes.flat_map(|change| Routed::of_change_again(change, self.recovery_after, now)).collect();
             for some in messages.chunks(SENT_AT_ONCE) {
                 if let Some(unpublished) = self.queues.publish(some).await.first() {
                     // The same page is published again by the next run.
@@ -92,4 +94,29 @@ impl Maintenance {
             }
         }
     }
+}
+
+/// The letter of an order that cannot be read: the release that can publishes it on a replay, as for a record of the stream.
+fn unreadable(error: &StoreError, now: Timestamp) -> DeadLetter {
+    let key = match error {
+        StoreError::Corrupt { key, .. } => key.clone(),
+        _ => String::new(),
+    };
+    let order = keys::parse_order_pk(&key).map(|(tenant, order_id)| RecordKey { tenant, order_id });
+    DeadLetter {
+        tenant: order.as_ref().map(|order| order.tenant.clone()),
+        queue: None,
+        consumer: "republish".to_owned(),
+        kind: "unreadable-order".to_owned(),
+        event_type: String::new(),
+        body: order.and_then(|order| serde_json::to_string(&order).ok()).unwrap_or_default(),
+        name: key,
+        error: chain(error),
+        is_whole: true,
+        deliveries: 1,
+        replays: 0,
+        died_at: now,
+        correlation_id: String::new(),
+    }
+    .kept()
 }

@@ -1,29 +1,25 @@
 //! `POST /ops/dead-letters/replay` and `discard`, and what people did so far.
 
 use crate::App;
+use crate::acting::Action;
 use crate::letters::{NAME_BYTES_MAX, Owner, one_owner};
-use crate::view::{ActionView, ActionsView, DoneView, RefusedView};
+use crate::view::{ActionView, ActionsView, DoneView};
 use axum::extract::State;
 use holdfast_domain::dead_letter::{DeadLetter, Replay};
 use holdfast_domain::invalid::Invalid;
 use holdfast_runtime::http::schemas::ProblemSchema;
 use holdfast_runtime::http::{Json, Params, Problem, Scope};
-use holdfast_runtime::routing::Routed;
-use holdfast_runtime::worker::REPLAYS_ATTRIBUTE;
-use holdfast_store::{DeadAction, Store};
+use holdfast_store::Store;
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use utoipa::ToSchema;
 
 /// The most letters that one request does something to: each takes two calls, and a request has some seconds.
 const LIMIT_MAX: u32 = 200;
 /// Unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 100;
-/// How long a request goes on, so that it can still answer within its 9 s.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// The most actions that are shown.
 const ACTIONS_MAX: i32 = 100;
 
@@ -52,42 +48,14 @@ pub struct ChooseBody {
 }
 
 /// What was chosen.
-struct Choice {
-    letters: Vec<DeadLetter>,
-    cursor: Option<String>,
-    words: String,
-}
-
-/// What is done to letters.
-#[derive(Clone, Copy)]
-enum Action {
-    Replay { rate: Option<u32> },
-    Discard,
-}
-
-impl Action {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Replay { .. } => "replay",
-            Self::Discard => "discard",
-        }
-    }
-
-    /// After how many seconds the message is delivered that follows on so many others.
-    fn delay(self, others: u32) -> u32 {
-        match self {
-            Self::Replay { rate: Some(rate) } => others / rate,
-            Self::Replay { rate: None } | Self::Discard => 0,
-        }
-    }
-}
-
-/// What became of one letter.
-enum Fate {
-    /// It was done.
-    Done,
-    /// It cannot be: why.
-    Refused(String),
+pub(crate) struct Choice {
+    pub letters: Vec<DeadLetter>,
+    /// Where the rest of the cause begins.
+    pub cursor: Option<String>,
+    /// The list that cursors are of.
+    pub list: String,
+    /// What was chosen, in words.
+    pub words: String,
 }
 
 /// Sends dead letters to their queues again: by cause, or one by its id. A letter is taken away after it was sent, so that
@@ -159,66 +127,6 @@ pub async fn actions(State(app): State<Arc<App>>, scope: Scope, uri: Uri) -> Res
 }
 
 impl App {
-    /// Does something to each letter of a choice, while there is time, and until there is trouble; notes what was done.
-    async fn act(
-        &self,
-        store: &Store,
-        scope: &Scope,
-        owner: &Owner,
-        choice: &Choice,
-        action: Action,
-        dry_run: bool,
-    ) -> Result<axum::Json<DoneView>, Problem> {
-        let cursor = choice.cursor.clone();
-        let mut done = DoneView { dry_run, more: cursor.is_some(), cursor, ..DoneView::default() };
-        let (begun, mut trouble) = (Instant::now(), None);
-        for letter in &choice.letters {
-            if begun.elapsed() > PATIENCE {
-                // The rest of these comes first the next time.
-                (done.more, done.cursor) = (true, None);
-                break;
-            }
-            match self.act_on(store, letter, action, action.delay(done.done), dry_run).await {
-                Ok(Fate::Done) => done.done += 1,
-                Ok(Fate::Refused(reason)) => done.refused.push(RefusedView { id: letter.id(), reason }),
-                Err(problem) => {
-                    trouble = Some(problem);
-                    break;
-                }
-            }
-        }
-        if matches!(action, Action::Replay { .. }) {
-            done.spread_over_seconds = Some(action.delay(done.done.saturating_sub(1)));
-        }
-        self.note(store, scope, owner, action.name(), choice, &done).await?;
-        trouble.map_or(Ok(axum::Json(done)), Err)
-    }
-
-    async fn act_on(
-        &self,
-        store: &Store,
-        letter: &DeadLetter,
-        action: Action,
-        delay: u32,
-        dry_run: bool,
-    ) -> Result<Fate, Problem> {
-        match (action, letter.replay(self.clock.now())) {
-            (Action::Replay { .. }, Replay::Impossible(reason)) => Ok(Fate::Refused(reason.to_owned())),
-            (_, _) if dry_run => Ok(Fate::Done),
-            (Action::Replay { .. }, replay) => match self.send(store, letter, replay, delay).await? {
-                Ok(()) => {
-                    store.dead_letter_remove(letter).await?;
-                    Ok(Fate::Done)
-                }
-                Err(reason) => Ok(Fate::Refused(reason)),
-            },
-            (Action::Discard, _) => match store.dead_letter_remove(letter).await? {
-                true => Ok(Fate::Done),
-                false => Ok(Fate::Refused("It was replayed, discarded, or died again meanwhile.".to_owned())),
-            },
-        }
-    }
-
     /// The letters that a request is about.
     async fn chosen(&self, store: &Store, scope: &Scope, owner: &Owner, body: &ChooseBody) -> Result<Choice, Problem> {
         let invalid = |field: &str, problem: &str| Err(Problem::invalid(vec![Invalid::new(field, problem)]));
@@ -242,105 +150,21 @@ impl App {
                 let after = after.map_err(|problem| Problem::invalid(vec![Invalid::new("cursor", problem)]))?;
                 let count = i32::try_from(limit).unwrap_or(i32::MAX);
                 let page = store.dead_letters(owner.dead_of(), Some(fingerprint), count, after.as_deref()).await?;
-                if page.letters.is_empty() && page.next.is_none() {
+                if page.letters.is_empty() && page.next.is_none() && body.cursor.is_none() {
                     return Err(Problem::not_found("dead letter of this fingerprint"));
                 }
                 let words = format!("fingerprint {fingerprint} of {owner_words}");
                 let cursor = page.next.map(|sk| self.cursor_key.seal(&name, &sk));
-                Ok(Choice { letters: page.letters, cursor, words })
+                Ok(Choice { letters: page.letters, cursor, list: name, words })
             }
             (None, Some(id)) => {
                 let letter = store.dead_letter_read(owner.tenant(), id).await?;
                 let letter = letter.ok_or_else(|| Problem::not_found("dead letter"))?;
-                Ok(Choice { letters: vec![letter], cursor: None, words: format!("id {id} of {owner_words}") })
+                let words = format!("id {id} of {owner_words}");
+                Ok(Choice { letters: vec![letter], cursor: None, list: String::new(), words })
             }
             (None, None) => invalid("fingerprint", "or id is required"),
             (Some(_), Some(_)) => invalid("id", "and fingerprint exclude each other"),
         }
-    }
-
-    /// Sends what a letter is to its queue; in words why that cannot be.
-    async fn send(
-        &self,
-        store: &Store,
-        letter: &DeadLetter,
-        replay: Replay,
-        delay: u32,
-    ) -> Result<Result<(), String>, Problem> {
-        let unsent = |error: String| {
-            tracing::error!(
-                event_id = letter.name,
-                correlation_id = letter.correlation_id,
-                error,
-                "letter_not_replayed"
-            );
-            Problem::unavailable().detail("A queue took no message. What was replayed is done; repeat it for the rest.")
-        };
-        match replay {
-            Replay::Message(queue) => {
-                let Some(publisher) = self.queues.of(queue) else {
-                    return Ok(Err(format!("There is no queue {}.", queue.name())));
-                };
-                let replays = (letter.replays + 1).to_string();
-                let attributes = [("type", letter.event_type.as_str()), (REPLAYS_ATTRIBUTE, &replays)];
-                let attributes = attributes.into_iter().filter(|(_, value)| !value.is_empty());
-                let delay = i32::try_from(delay).unwrap_or(i32::MAX);
-                let sent = publisher.send(letter.body.clone(), delay, attributes).await;
-                sent.map(Ok).map_err(|error| unsent(error.to_string()))
-            }
-            Replay::Order(tenant, order_id) => {
-                let changes = match store.order_changes_read(&tenant, order_id).await {
-                    Ok(Some(changes)) => changes,
-                    Ok(None) => return Ok(Err("There is no such order any more.".to_owned())),
-                    Err(holdfast_store::StoreError::Corrupt { problem, .. }) => {
-                        return Ok(Err(format!("The order is still not readable: {problem}.")));
-                    }
-                    Err(error) => return Err(error.into()),
-                };
-                let now = self.clock.now();
-                let routed = changes.into_iter().flat_map(|change| Routed::of_change(change, self.recovery_after, now));
-                let routed: Vec<_> = routed.collect();
-                match self.queues.publish(&routed).await.pop() {
-                    None => Ok(Ok(())),
-                    Some(unpublished) => Err(unsent(unpublished.error)),
-                }
-            }
-            Replay::Impossible(reason) => Ok(Err(reason.to_owned())),
-        }
-    }
-
-    /// Keeps what was done, by whom.
-    async fn note(
-        &self,
-        store: &Store,
-        scope: &Scope,
-        owner: &Owner,
-        what: &'static str,
-        choice: &Choice,
-        done: &DoneView,
-    ) -> Result<(), Problem> {
-        scope.notes.outcome(if done.dry_run { "dry-run" } else { what });
-        if done.dry_run || done.done == 0 {
-            return Ok(());
-        }
-        let action = DeadAction {
-            tenant: owner.tenant().cloned(),
-            by: scope.caller.customer.id.to_string(),
-            action: what.to_owned(),
-            chosen: choice.words.clone(),
-            letters: done.done,
-            at: self.clock.now().as_millisecond(),
-            correlation_id: scope.trace.correlation_id.clone(),
-        };
-        tracing::warn!(
-            by = action.by,
-            action = action.action,
-            chosen = action.chosen,
-            letters = action.letters,
-            correlation_id = action.correlation_id,
-            tenant = scope.caller.tenant.as_str(),
-            "dead_letters_changed"
-        );
-        Ok(store.dead_action_put(&action, rand::random()).await?)
     }
 }

@@ -1,6 +1,7 @@
 //! What people need to see how the installation does, and to mend it: dead letters, health, and the schemas of events.
 
 mod act;
+mod acting;
 mod health;
 mod letters;
 mod schemas;

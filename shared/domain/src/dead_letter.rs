@@ -102,6 +102,15 @@ impl DeadLetter {
         self
     }
 
+    /// When its event happened, as far as it says so: a letter that dies again is no younger for it.
+    fn happened_at(&self) -> Timestamp {
+        #[derive(Deserialize)]
+        struct Timed {
+            time: Timestamp,
+        }
+        serde_json::from_str(&self.body).map_or(self.died_at, |Timed { time }| time.min(self.died_at))
+    }
+
     /// What a replay of it is now.
     pub fn replay(&self, now: Timestamp) -> Replay {
         if !self.is_whole {
@@ -118,7 +127,7 @@ impl DeadLetter {
                 ),
             };
         };
-        if queue == Queue::Notifications && now.duration_since(self.died_at) > TOLD_FOR {
+        if queue == Queue::Notifications && now.duration_since(self.happened_at()) > TOLD_FOR {
             return Replay::Impossible(
                 "It is too old: nobody remembers whom it was told to, so that mails and webhooks might be sent again.",
             );
@@ -189,6 +198,11 @@ mod tests {
         let told = letter(Some(Queue::Notifications), "{}");
         assert_eq!(told.replay(days(25)), Replay::Message(Queue::Notifications));
         assert!(matches!(told.replay(days(26)), Replay::Impossible(_)));
+        let again = DeadLetter {
+            died_at: days(20),
+            ..letter(Some(Queue::Notifications), r#"{"time":"1970-01-01T00:00:00Z"}"#)
+        };
+        assert!(matches!(again.replay(days(26)), Replay::Impossible(_)), "it died again, of the same old event");
         assert_eq!(letter(Some(Queue::Orders), "{}").replay(days(400)), Replay::Message(Queue::Orders));
     }
 

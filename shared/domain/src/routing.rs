@@ -4,7 +4,12 @@
 
 use crate::effects::{EFFECTS, Moment, ships};
 use crate::event::{EventKind, ORDER_TYPE_PREFIX};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+
+/// How old a change may be that the outside is told of when its events are published anew. Later a mail is no news, and it is
+/// not known for ever what was told.
+pub const RETOLD_FOR: SignedDuration = SignedDuration::from_hours(72);
 
 /// A queue of ours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use crate::message::{Message, Publisher, Unpublished};
 use aws_sdk_sqs::Client;
 use futures_util::future::join_all;
 use holdfast_domain::event::{CloudEvent, EventKind, OrderNotice};
-use holdfast_domain::routing::{Queue, queues_of};
+use holdfast_domain::routing::{Queue, RETOLD_FOR, queues_of};
 use holdfast_store::OrderChange;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -74,6 +74,14 @@ impl Routed {
         messages
     }
 
+    /// The same when it is published anew, perhaps long after: the outside is told only of what is news.
+    pub fn of_change_again(change: OrderChange, recovery_after: SignedDuration, now: Timestamp) -> Vec<Self> {
+        let is_news = now.duration_since(change.at) <= RETOLD_FOR;
+        let mut messages = Self::of_change(change, recovery_after, now);
+        messages.retain(|routed| is_news || routed.queue != Queue::Notifications);
+        messages
+    }
+
     /// A timer of an order.
     pub fn timer(message: Message) -> Self {
         Self { queue: Queue::Orders, message }
@@ -136,4 +144,32 @@ async fn publish_to(queue: Queue, publisher: &Publisher, messages: &[Routed]) ->
     let own: Vec<_> = positions.iter().map(|at| &messages[*at].message).collect();
     let unpublished = publisher.publish(&own).await.into_iter();
     unpublished.map(|Unpublished { index, error }| Unpublished { index: positions[index], error }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdfast_domain::event::Trace;
+    use holdfast_domain::ids::{OrderId, TenantId};
+
+    #[test]
+    fn note_1_the_outside_is_told_anew_only_of_what_is_news() {
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let change = || OrderChange {
+            tenant: TenantId::parse("acme").unwrap(),
+            order_id: OrderId::parse("6ba7b810-9dad-81d1-80b4-00c04fd430c8").unwrap(),
+            version: 1,
+            state: "placed".to_owned(),
+            kind: "placed".to_owned(),
+            at,
+            expires_at: at,
+            trace: Trace { correlation_id: String::new(), traceparent: String::new() },
+        };
+        let queues = |after: SignedDuration| {
+            let routed = Routed::of_change_again(change(), SignedDuration::ZERO, at.saturating_add(after).unwrap());
+            routed.into_iter().map(|routed| routed.queue).collect::<Vec<_>>()
+        };
+        assert_eq!(queues(RETOLD_FOR), [Queue::Orders, Queue::Notifications, Queue::Orders]);
+        assert_eq!(queues(RETOLD_FOR + SignedDuration::from_millis(1)), [Queue::Orders, Queue::Orders]);
+    }
 }

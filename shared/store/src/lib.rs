@@ -58,7 +58,7 @@ pub use order_policy::TenantRules;
 pub use orders::Placing;
 pub use orders_list::{ListRange, Page};
 pub use orders_span::{FoundOrder, OrderPlaces, OrderWalk, PLACES_MAX};
-pub use outbox::OutboxEntry;
+pub use outbox::{OutboxEntry, Unreadable};
 pub use passes::{Pass, PassPosition};
 pub use pools::{PressedPool, Rebalanced, Receipt, Received, Reshaping};
 pub use products::ProductWrite;

@@ -5,7 +5,7 @@ use crate::item::{self, Item};
 use crate::transact::{Refused, cancelled};
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem};
-use holdfast_domain::dead_letter::DeadLetter;
+use holdfast_domain::dead_letter::{DeadLetter, RecordKey};
 use holdfast_domain::event::CloudEvent;
 use holdfast_domain::routing::Queue;
 use jiff::{SignedDuration, Timestamp};
@@ -35,6 +35,14 @@ pub struct OutboxEntry {
     pub error: String,
     /// When it was first kept.
     pub created_at: Timestamp,
+}
+
+/// An entry that cannot be read: a later release wrote it, or nobody of ours did.
+#[derive(Debug)]
+pub struct Unreadable {
+    raw: Item,
+    /// What is wrong with it.
+    pub error: StoreError,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +99,10 @@ impl OutboxEntry {
         }
     }
 
+    fn key(&self) -> keys::Key {
+        keys::Key { pk: self.partition(), sk: self.position() }
+    }
+
     fn position(&self) -> String {
         keys::outbox_position(self.next_retry_at, &self.event.id, self.queue)
     }
@@ -125,7 +137,7 @@ impl Store {
         shard: u8,
         now: Timestamp,
         limit: i32,
-    ) -> Result<Vec<Result<OutboxEntry, StoreError>>, StoreError> {
+    ) -> Result<Vec<Result<OutboxEntry, Unreadable>>, StoreError> {
         let request = self
             .client
             .query()
@@ -138,7 +150,11 @@ impl Store {
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let output = self.timed(request.send()).await.map_err(StoreError::of)?;
         self.meter.count_reads(&output.consumed_capacity);
-        Ok(output.items.unwrap_or_default().into_iter().map(entry).collect())
+        let read = |item: Item| {
+            let raw = item.clone();
+            entry(item).map_err(|error| Unreadable { raw, error })
+        };
+        Ok(output.items.unwrap_or_default().into_iter().map(read).collect())
     }
 
     /// Takes an entry whose event is published out of its shard. That it was there is kept for a week.
@@ -146,7 +162,7 @@ impl Store {
     /// # Errors
     /// When the table gives no answer: the event will be published again, which consumers bear.
     pub async fn outbox_done(&self, entry: &OutboxEntry, now: Timestamp) -> Result<(), StoreError> {
-        self.outbox_replace(entry, entry_item(entry, keys::OUTBOX_DONE.to_owned(), Some(now))).await
+        self.outbox_replace(entry.key(), entry_item(entry, keys::OUTBOX_DONE.to_owned(), Some(now))).await
     }
 
     /// Replaces an entry by the one after a failure, or by a dead letter when it was tried often enough; an entry
@@ -160,12 +176,43 @@ impl Store {
             Some(next) => entry_item(next, next.partition(), None),
             None => dead_item(&entry.dead(error, now)),
         };
-        self.outbox_replace(entry, item).await?;
+        self.outbox_replace(entry.key(), item).await?;
         Ok(next.is_some())
     }
 
-    async fn outbox_replace(&self, entry: &OutboxEntry, item: Item) -> Result<(), StoreError> {
-        let key = keys::Key { pk: entry.partition(), sk: entry.position() };
+    /// Replaces an entry that cannot be read by a dead letter, so that it is in nobody's way. A release that can read the
+    /// order publishes it on a replay.
+    ///
+    /// # Errors
+    /// When the table gives no answer: the entry stays.
+    pub async fn outbox_bury(&self, unreadable: &Unreadable, now: Timestamp) -> Result<DeadLetter, StoreError> {
+        let Unreadable { raw, error } = unreadable;
+        let body: serde_json::Value = serde_dynamo::from_item(raw.clone()).unwrap_or_default();
+        let (event, notice) = (&body["event"], &body["event"]["data"]);
+        let order: Option<RecordKey> = serde_json::from_value(notice.clone()).ok();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let key = keys::Key { pk: text(&body["pk"]), sk: text(&body["sk"]) };
+        let letter = DeadLetter {
+            tenant: order.as_ref().map(|order| order.tenant.clone()),
+            queue: None,
+            consumer: CONSUMER.to_owned(),
+            kind: "unreadable-entry".to_owned(),
+            event_type: text(&event["type"]),
+            name: format!("{} {}", text(&event["id"]), key.sk),
+            error: error.to_string(),
+            body: order.and_then(|order| serde_json::to_string(&order).ok()).unwrap_or_else(|| body.to_string()),
+            is_whole: true,
+            deliveries: 1,
+            replays: 0,
+            died_at: now,
+            correlation_id: text(&event["correlationid"]),
+        }
+        .kept();
+        self.outbox_replace(key, dead_item(&letter)).await?;
+        Ok(letter)
+    }
+
+    async fn outbox_replace(&self, key: keys::Key, item: Item) -> Result<(), StoreError> {
         let put = Put::builder().table_name(&*self.table).set_item(Some(item));
         let delete = Delete::builder().table_name(&*self.table).set_key(Some(key.attributes()));
         let items = vec![

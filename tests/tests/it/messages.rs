@@ -263,6 +263,36 @@ async fn out_2_an_event_that_stays_unpublished_is_retried_and_then_dead() {
     assert!(shop.engine.evidence().await.dead.is_empty());
 }
 
+/// An entry of a release that this one does not know, such as for another queue: it is in nobody's way, and not lost.
+#[tokio::test]
+async fn out_2_an_entry_that_cannot_be_read_is_a_letter_and_the_others_are_published() {
+    let (shop, back) = open().await;
+    let id = place(&shop, "k", "pm_card_visa").await;
+    shop.engine.wire.rewrite(|operation, request| match operation {
+        "SendMessageBatch" => request["QueueUrl"] = json!("http://127.0.0.1/000000000000/there-is-no-such-queue"),
+        "PutItem" if request["Item"]["queue"]["S"] == "notifications" => {
+            request["Item"]["queue"]["S"] = json!("projections");
+        }
+        _ => {}
+    });
+    back.relay().await;
+    shop.engine.wire.rewrite(|_, _| {});
+    shop.clock.advance(SignedDuration::from_mins(1));
+    let report = back.maintain(Job::OutboxSweep).await;
+    assert_eq!((report.published, report.unreadable), (2, 1));
+    assert_eq!(back.maintain(Job::OutboxSweep).await.unreadable, 0, "it is out of the way");
+    let evidence = shop.engine.evidence().await;
+    assert!(evidence.outbox.is_empty(), "{:?}", evidence.outbox);
+    assert!(evidence.dead.len() == 1 && evidence.dead[0].starts_with("acme#outbox.unreadable-entry.order.placed~"));
+    // Its replay publishes the order's events anew.
+    let choice = json!({"fingerprint": "outbox.unreadable-entry.order.placed"});
+    let replay = Request::post("/ops/dead-letters/replay", &choice).send(&back.ops(), Some(&Who::staff())).await;
+    assert_eq!((replay.status, &replay.body["done"]), (200, &json!(1)), "{replay:?}");
+    back.drain().await;
+    assert_eq!(back.authorisations(&id).await, 1);
+    shop.laws_hold().await;
+}
+
 /// What was published in the end is kept for a week, by the table's own expiry.
 #[tokio::test]
 async fn out_3_an_entry_that_was_published_is_kept_for_a_week() {

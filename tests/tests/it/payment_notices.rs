@@ -214,10 +214,13 @@ async fn pay_2_a_notice_that_the_queue_does_not_take_is_asked_for_again() {
 /// The provider's account may serve more than one table: what is not here is no fault, and no dead letter.
 #[tokio::test]
 async fn pay_4_a_notice_of_an_order_that_is_not_here_is_done() {
-    let (_shop, back) = open().await;
+    let (shop, back) = open().await;
     let unknown = "822b8224-07ef-8495-88e0-f8b7b79d9970";
     assert_eq!(back.deliver(&[message(unknown, false), message(unknown, true)]).await, [true, true]);
-    // An event of the table itself about an order that is not there is one.
+    assert!(shop.engine.evidence().await.dead.is_empty());
+    // An event of the table itself about an order that is not there is a dead letter.
     let event = message(unknown, false).replace("com.holdfast.payment.notice", "com.holdfast.order.placed");
-    assert_eq!(back.deliver(&[event]).await, [false]);
+    assert_eq!(back.deliver(&[event]).await, [true]);
+    let dead = shop.engine.evidence().await.dead;
+    assert!(dead.len() == 1 && dead[0].contains("#order-worker.no-such-order.order.placed~"), "{dead:?}");
 }

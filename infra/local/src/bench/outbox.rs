@@ -28,7 +28,7 @@ const USE_MIN: f64 = 0.9;
 /// How to measure.
 #[derive(Debug, Args)]
 pub struct OutboxArgs {
-    /// Orders a second
+    /// Changes a second
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     rate: u32,
     /// For how many seconds

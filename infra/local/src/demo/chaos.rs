@@ -33,6 +33,8 @@ const OUTAGE: Duration = Duration::from_secs(3);
 const BETWEEN_OUTAGES: Duration = Duration::from_secs(9);
 /// The functions that are killed.
 const VICTIMS: [&str; 5] = ["orders", "outbox-relay", "order-worker", "notifier", "maintenance"];
+/// Whose the poison says it is.
+const POISONER: &str = "poisoner";
 /// How often what died is replayed until nothing of it is ours.
 const ROUNDS_MAX: usize = 5;
 
@@ -77,7 +79,6 @@ async fn kill(killer: &Killer, chaos: &Mutex<Chaos>) -> anyhow::Result<()> {
 
 async fn outages(stack: &Stack, client: &reqwest::Client, chaos: &Mutex<Chaos>) -> anyhow::Result<()> {
     loop {
-        tokio::time::sleep(BETWEEN_OUTAGES).await;
         let down = json!({"path_prefix": "/", "mode": "refuse", "times": u32::MAX});
         for url in [&stack.endpoints.payment_url, &stack.endpoints.carrier_url] {
             client.post(format!("{url}/_faults")).json(&down).send().await?.error_for_status()?;
@@ -85,6 +86,7 @@ async fn outages(stack: &Stack, client: &reqwest::Client, chaos: &Mutex<Chaos>) 
         lock(chaos).outages += 1;
         tokio::time::sleep(OUTAGE).await;
         calm(stack).await?;
+        tokio::time::sleep(BETWEEN_OUTAGES).await;
     }
 }
 
@@ -103,22 +105,22 @@ pub async fn calm(stack: &Stack) -> anyhow::Result<()> {
 /// Sends every queue what it should never get.
 async fn poison(stack: &Stack, sqs: &JsonService, chaos: &Mutex<Chaos>) -> anyhow::Result<()> {
     let order = "822b8224-07ef-8495-88e0-f8b7b79d9970";
-    let event = |kind: &str, version: &str, tenant: &str| {
+    let event = |kind: &str, version: &str| {
         json!({
             "specversion": version, "id": format!("{order}/1"), "source": "/tenants/demo/orders", "type": kind,
             "subject": order, "time": "2026-01-01T00:00:00Z", "datacontenttype": "application/json",
             "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "correlationid": "poison",
-            "data": {"tenant": tenant, "order_id": order, "version": 1, "state": "placed", "due_at": 0},
+            "data": {"tenant": POISONER, "order_id": order, "version": 1, "state": "placed", "due_at": 0},
         })
         .to_string()
     };
     let bodies = [
         "not JSON".to_owned(),
         r#"{"not":"an event"}"#.to_owned(),
-        event("com.holdfast.order.exploded", "1.0", "demo"),
-        event("com.holdfast.order.placed", "2.0", "demo"),
-        event("com.holdfast.order.placed", "1.0", "demo"),
-        event("com.holdfast.order.shipping", "1.0", "another"),
+        event("com.holdfast.order.exploded", "1.0"),
+        event("com.holdfast.order.placed", "2.0"),
+        event("com.holdfast.order.placed", "1.0"),
+        event("com.holdfast.order.shipping", "1.0"),
         "x".repeat(200_000),
     ];
     for queue in ["OrderEventsQueue", "FulfilmentQueue", "NotificationsQueue", "ExportsQueue"] {
@@ -171,7 +173,8 @@ pub async fn mend(
     }
     let (left, _) = operator.groups(None, None).await?;
     anyhow::ensure!(left.is_empty(), "some letters died again after every replay:\n{}", shown(&left));
-    let Chaos { replayed, discarded, .. } = lock(chaos).clone();
+    let Chaos { replayed, discarded, killed, outages, .. } = lock(chaos).clone();
+    anyhow::ensure!(!killed.is_empty() && outages > 0, "nothing was broken: {killed:?} killed, {outages} outages");
     step.done(&format!("{replayed} replayed, {discarded} discarded"));
     Ok(())
 }
@@ -183,6 +186,10 @@ fn is_curable(group: &Group) -> bool {
 }
 
 fn is_poison(group: &Group) -> bool {
+    // What is the demo's own and cannot be handled is a defect, and stays for the laws to find.
+    if group.tenant.as_deref().is_some_and(|tenant| tenant != POISONER) {
+        return false;
+    }
     let kind = group.fingerprint.split('.').nth(1).unwrap_or_default();
     matches!(kind, "unreadable" | "no-such-order" | "no-such-export") || !group.sample.replayable
 }

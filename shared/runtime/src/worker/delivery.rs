@@ -43,9 +43,9 @@ impl Delivery {
         }
     }
 
-    /// Whether it was delivered before.
+    /// Whether it was delivered before, also as the message that it is a replay of.
     pub fn is_repeated(&self) -> bool {
-        self.received > 1
+        self.received > 1 || self.replays > 0
     }
 }
 

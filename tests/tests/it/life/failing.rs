@@ -71,6 +71,62 @@ async fn ord_10_holds_whatever_call_of_a_return_fails() {
     .await;
 }
 
+#[tokio::test]
+async fn ship_1_holds_whatever_call_of_a_delivery_fails() {
+    each_call_fails(async |fault| {
+        let life = Life::open().await;
+        life.shop.sell("mug", 5).await;
+        let id = life.paid(&order_of("mug", 2), "k").await;
+        let shipped = life.ship(&id, "s", json!({})).await;
+        life.shop.engine.wire.count(fault);
+        let mut delivered = life.delivered(&shipped["shipments"][0]).await;
+        let counted = life.shop.engine.wire.counted();
+        if delivered.status >= 500 {
+            delivered = life.delivered(&shipped["shipments"][0]).await;
+        }
+        assert_eq!(
+            (delivered.status, &delivered.body["state"]),
+            (200, &json!("delivered")),
+            "{fault:?}: {delivered:?}"
+        );
+        let order = life.read(&id).await;
+        let arrived = order["history"].as_array().unwrap().iter().filter(|entry| entry["type"] == "delivered").count();
+        assert_eq!(arrived, 1, "{fault:?}: {order}");
+        life.shop.laws_hold().await;
+        counted
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pay_5_holds_whatever_call_of_a_refund_fails() {
+    each_call_fails(async |fault| {
+        let life = Life::open().await;
+        life.shop.sell("mug", 5).await;
+        let id = life.paid(&order_of("mug", 2), "k").await;
+        life.ship(&id, "s", json!({})).await;
+        let (path, body) = (format!("/orders/{id}/refunds"), json!({"amount": 100, "reason": "a scratch"}));
+        life.shop.engine.wire.count(fault);
+        let mut refunded = life.post(&path, "r", body.clone()).await;
+        life.back.relay().await;
+        life.back.work().await;
+        life.back.work().await;
+        let counted = life.shop.engine.wire.counted();
+        if refunded.status >= 500 {
+            refunded = life.post(&path, "r", body).await;
+        }
+        assert!(matches!(refunded.status, 200 | 202), "{fault:?}: {refunded:?}");
+        life.back.drain().await;
+        life.shop.clock.advance(SignedDuration::from_mins(1));
+        life.back.maintain(Job::OutboxSweep).await;
+        life.back.drain().await;
+        assert_eq!(amounts(&life.read(&id).await, "refunded"), [100], "{fault:?}");
+        life.shop.laws_hold().await;
+        counted
+    })
+    .await;
+}
+
 /// Two returns of the last unit, which both read the order before either writes: it comes back once. Without the condition
 /// on the version it is in stock twice.
 async fn two_returns(guarded: bool) -> (usize, u64) {
