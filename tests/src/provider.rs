@@ -12,8 +12,8 @@ pub const WEBHOOK_SECRET: &str = "whsec_tests";
 
 /// What the provider holds for an order.
 pub async fn payments_of(order_id: &str) -> Vec<Payment> {
-    let all = payments::read(&reqwest::Client::new(), &stack().payment_url).await.expect("the provider answers");
-    all.into_iter().filter(|payment| payment.metadata.order_id == order_id).collect()
+    let found = payments::of_order(&reqwest::Client::new(), &stack().payment_url, order_id).await;
+    found.expect("the provider answers")
 }
 
 /// What the provider captured and gave back for an order, in cents.

@@ -73,16 +73,29 @@ impl Payment {
 pub async fn read(client: &reqwest::Client, url: &str) -> anyhow::Result<Vec<Payment>> {
     let mut payments: Vec<Payment> = Vec::new();
     loop {
-        let mut page = format!("{url}/v1/payment_intents?limit={PAGE}");
+        let mut address = format!("{url}/v1/payment_intents?limit={PAGE}");
         if let Some(last) = payments.last() {
-            page.push_str(&format!("&starting_after={}", last.id));
+            address.push_str(&format!("&starting_after={}", last.id));
         }
-        let answer = client.get(page).bearer_auth(SECRET_KEY).send().await?.error_for_status()?;
-        let page: Page = answer.json().await.context("the payments are not readable")?;
+        let page = page(client, &address).await?;
         let is_last = !page.has_more || page.data.is_empty();
         payments.extend(page.data);
         if is_last {
             return Ok(payments);
         }
     }
+}
+
+/// Reads the payments of an order, also those that were declined, of the local provider: it needs no second page.
+///
+/// # Errors
+/// As [`read`].
+pub async fn of_order(client: &reqwest::Client, url: &str, order_id: &str) -> anyhow::Result<Vec<Payment>> {
+    let query = format!("metadata%5B%22order_id%22%5D:%22{order_id}%22");
+    Ok(page(client, &format!("{url}/v1/payment_intents/search?query={query}")).await?.data)
+}
+
+async fn page(client: &reqwest::Client, address: &str) -> anyhow::Result<Page> {
+    let answer = client.get(address).bearer_auth(SECRET_KEY).send().await?.error_for_status()?;
+    answer.json().await.context("the payments are not readable")
 }

@@ -1,5 +1,5 @@
 //! What localstripe lacks of the Stripe API: idempotency keys, several captures of a payment, checked refunds, reasons of
-//! declines, events, and faults that a test can order.
+//! declines, search, events, and faults that a test can order.
 //!
 //! `POST` and `DELETE /_faults` order and clear faults; `POST /_expire` lets the authorisations of an order expire;
 //! `POST /_forget` forgets idempotency keys, as Stripe does after a day; `PUT /_webhooks` names the endpoint of events;
@@ -10,6 +10,7 @@ mod declines;
 mod form;
 mod idempotency;
 mod payments;
+mod search;
 pub mod webhooks;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,7 @@ use crate::engines::faults::{Fault, FaultMode, Faults, under};
 use crate::engines::server::Server;
 use books::Books;
 use idempotency::Answers;
+use search::Tried;
 use webhooks::{Delivery, Endpoint, Webhooks};
 
 /// The longest body that is passed on, in bytes.
@@ -52,6 +54,7 @@ impl PaymentProxy {
             answers: Answers::default(),
             faults: faults.clone(),
             books: Books::default(),
+            tried: Tried::default(),
             webhooks: Webhooks::default(),
         });
         let router = Router::new()
@@ -83,6 +86,7 @@ struct Shared {
     answers: Answers,
     faults: Faults,
     books: Books,
+    tried: Tried,
     webhooks: Webhooks,
 }
 

@@ -11,7 +11,7 @@ use super::webhooks::charge_of;
 use super::{Answer, Shared, declines, path_of};
 use crate::engines::faults::{Fault, FaultMode};
 
-const INTENTS: &str = "/v1/payment_intents";
+pub(super) const INTENTS: &str = "/v1/payment_intents";
 
 impl Shared {
     /// Does what a request asks for.
@@ -44,6 +44,7 @@ impl Shared {
                 }
                 answer
             }
+            (&Method::GET, ["v1", "payment_intents", "search"]) => self.search(head).await,
             (&Method::POST, ["v1", "refunds"]) => self.refund(headers, form).await,
             _ => self.shown(self.pass_on(head.method.clone(), &path_of(head), headers, body).await),
         }
@@ -55,6 +56,7 @@ impl Shared {
             form.replace("payment_method", declines::DECLINED_UPSTREAM);
         }
         let answer = self.pass_on(Method::POST, INTENTS, headers, Bytes::from(form.body())).await;
+        self.tried.note(&form, &answer);
         let Some(mut intent) = answer.success() else {
             let upstream: Option<Value> = serde_json::from_slice(&answer.body).ok();
             return match (reason, upstream) {
@@ -130,7 +132,7 @@ impl Shared {
     }
 
     /// An answer of localstripe's with what the books say, be it about one payment or a list of them.
-    fn shown(&self, answer: Answer) -> Answer {
+    pub(super) fn shown(&self, answer: Answer) -> Answer {
         let Some(mut body) = answer.success() else { return answer };
         if body["object"] == "payment_intent" {
             self.books.show(&mut body);
@@ -151,7 +153,7 @@ impl Shared {
 }
 
 /// The headers of a request of the proxy's own: it calls with the caller's API key, or with any.
-fn plain(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn plain(headers: &HeaderMap) -> HeaderMap {
     let key = headers.get(header::AUTHORIZATION).cloned();
     let key = key.unwrap_or(HeaderValue::from_static("Bearer sk_test_proxy"));
     HeaderMap::from_iter([(header::AUTHORIZATION, key)])

@@ -156,3 +156,35 @@ fn a_form_that_is_read_and_written_is_the_same() {
     form.replace("amount", "2");
     assert_eq!(form.body(), b"amount=2&metadata%5Border_id%5D=a+b&expand%5B%5D=latest_charge");
 }
+
+/// An upstream whose payments all have one name; `declined` it declines.
+async fn one_payment() -> String {
+    let router = Router::new().fallback(async |body: String| match body.contains("declined") {
+        true => (StatusCode::PAYMENT_REQUIRED, Json(json!({"error": {"charge": "ch_1"}}))),
+        false => {
+            (StatusCode::OK, Json(json!({"object": "payment_intent", "id": "pi_1", "status": "requires_capture"})))
+        }
+    });
+    let (listener, address) = ports::listen().await.unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn payments_are_searched_by_their_order() {
+    let proxy = PaymentProxy::start(&one_payment().await).await.unwrap();
+    let client = reqwest::Client::new();
+    let intents = format!("{}/v1/payment_intents", proxy.url());
+    for (order, method) in [("a", "pm_card_visa"), ("a", "declined"), ("b", "pm_card_visa")] {
+        let form = [("amount", "5"), ("currency", "eur"), ("metadata[order_id]", order), ("payment_method", method)];
+        client.post(&intents).form(&form).send().await.unwrap();
+    }
+    let search = async |query: &str| client.get(format!("{intents}/search?query={query}")).send().await.unwrap();
+    for (order, expected) in [("a", vec!["pi_1", "pi_of_ch_1"]), ("b", vec!["pi_1"]), ("c", vec![])] {
+        let found: Value = search(&format!("metadata[%22order_id%22]:%22{order}%22")).await.json().await.unwrap();
+        let ids: Vec<_> =
+            found["data"].as_array().unwrap().iter().map(|intent| intent["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{order}");
+    }
+    assert_eq!(search("status:%22succeeded%22").await.status(), 400);
+}
