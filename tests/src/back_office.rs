@@ -4,8 +4,10 @@
 use crate::clock::TestClock;
 use crate::endpoints::stack;
 use crate::engine::Engine;
+use crate::faults::Wire;
 use crate::faulty::{FaultyCarrier, FaultyPayments};
 use crate::mailroom;
+use crate::provider::payments_of;
 use crate::requests::Who;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
@@ -26,6 +28,7 @@ const ROUNDS_MAX: usize = 200;
 
 /// Relay, worker and maintenance of one table.
 pub struct BackOffice {
+    wire: Arc<Wire>,
     relay: Relay,
     worker: Worker,
     maintenance: Maintenance,
@@ -79,6 +82,7 @@ impl BackOffice {
         let clock = clock.clock();
         let recovery_after = jiff::SignedDuration::from_hours(1);
         Self {
+            wire: Arc::clone(&engine.wire),
             relay: Relay { store: store.clone(), queues: queues.clone(), clock: clock.clone(), recovery_after },
             worker: Worker { store: store.clone(), queues: queues.clone(), payments, carrier, clock: clock.clone() },
             maintenance: Maintenance { store, queues, dead_queues, recovery_after, clock },
@@ -117,9 +121,9 @@ impl BackOffice {
                 .for_each(|record| record["dynamodb"]["NewImage"]["history"] = json!({"N": "1"}));
         }
         let event = serde_json::from_value(json!({"Records": matching})).expect("records are those of a stream event");
-        let answer = Box::pin(self.relay.handle(event)).await;
-        // A failed batch is delivered again: the position stays.
-        if answer.batch_item_failures.is_empty() {
+        let answer = Box::pin(self.wire.lives(self.relay.handle(event))).await;
+        // A batch that failed, or at which the relay was killed, is delivered again: the position stays.
+        if answer.is_some_and(|answer| answer.batch_item_failures.is_empty()) {
             *self.position.lock().expect("no test panics while it holds this") =
                 page["NextShardIterator"].take().as_str().map(str::to_owned);
         }
@@ -202,13 +206,15 @@ impl BackOffice {
             })
         });
         let event = serde_json::from_value(json!({"Records": records.collect::<Vec<_>>()}));
-        let answer = Box::pin(self.worker.handle(event.expect("records are those of a queue event"))).await;
-        let failed: Vec<_> =
-            answer.batch_item_failures.iter().filter_map(|item| item.item_identifier.clone()).collect();
+        let handled = self.worker.handle(event.expect("records are those of a queue event"));
+        let failed: Vec<_> = match Box::pin(self.wire.lives(handled)).await {
+            Some(answer) => answer.batch_item_failures.into_iter().filter_map(|item| item.item_identifier).collect(),
+            None => messages.iter().filter_map(|message| message.message_id.clone()).collect(),
+        };
         for message in messages {
             let handle = message.receipt_handle.clone().unwrap_or_default();
             if failed.contains(&message.message_id.clone().unwrap_or_default()) {
-                // What the worker asked for, without the wait.
+                // What the worker asked for, or what SQS does some time after it was killed, without the wait.
                 let again = self.sqs.change_message_visibility().queue_url(url).receipt_handle(handle);
                 again.visibility_timeout(0).send().await.expect("the message is released");
                 continue;
@@ -233,9 +239,9 @@ impl BackOffice {
         panic!("there is still something to do after {ROUNDS_MAX} rounds");
     }
 
-    /// Runs a job of maintenance.
+    /// Runs a job of maintenance, by its schedule.
     pub async fn maintain(&self, job: Job) -> Report {
-        Box::pin(self.maintenance.run(Task::from(job))).await.expect("the table answers")
+        self.run(Task::from(job)).await.expect("the table answers")
     }
 
     /// Runs a task of maintenance.
@@ -243,7 +249,11 @@ impl BackOffice {
     /// # Errors
     /// As the function.
     pub async fn run(&self, task: Task) -> Result<Report, JobError> {
-        Box::pin(self.maintenance.run(task)).await
+        match Box::pin(self.wire.lives(self.maintenance.run(task))).await {
+            Some(done) => done,
+            // Lambda invokes it again (AWS Lambda, "Retry behavior" of asynchronous invocations).
+            None => Box::pin(self.maintenance.run(task)).await,
+        }
     }
 
     /// Puts a message where SQS puts what a function crashed at.
@@ -254,13 +264,13 @@ impl BackOffice {
 
     /// The function that shows and mends, before this queue.
     pub fn ops(&self) -> axum::Router {
-        holdfast_runtime::http::observed(ops::router(ops::App {
+        self.wire.mortal(holdfast_runtime::http::observed(ops::router(ops::App {
             store: self.worker.store.clone(),
             queues: self.worker.queues.clone(),
             recovery_after: self.maintenance.recovery_after,
             cursor_key: holdfast_runtime::http::CursorKey::new("test"),
             clock: self.worker.clock.clone(),
-        }))
+        })))
     }
 
     /// Sends a message as it is.
@@ -310,7 +320,8 @@ impl BackOffice {
     pub fn webhooks(&self) -> axum::Router {
         let (publisher, clock) = (self.publisher.clone(), self.worker.clock.clone());
         let secrets = payment_webhooks::Secrets::parse(crate::provider::WEBHOOK_SECRET);
-        holdfast_runtime::http::observed(payment_webhooks::router(publisher, secrets, clock))
+        let router = payment_webhooks::router(publisher, secrets, clock);
+        self.wire.mortal(holdfast_runtime::http::observed(router))
     }
 
     /// The events whose message was done, each with how often.
@@ -320,18 +331,7 @@ impl BackOffice {
 
     /// How many payments the provider has for an order.
     pub async fn authorisations(&self, order_id: &str) -> usize {
-        let (mut found, mut after) = (0, String::new());
-        loop {
-            let url = format!("{}/v1/payment_intents?limit=100{after}", stack().payment_url);
-            let answer = reqwest::Client::new().get(url).bearer_auth("sk_test_local").send().await;
-            let page: Value = answer.expect("the provider answers").json().await.expect("the provider speaks JSON");
-            let intents = page["data"].as_array().cloned().unwrap_or_default();
-            found += intents.iter().filter(|intent| intent["metadata"]["order_id"] == order_id).count();
-            match intents.last().filter(|_| page["has_more"] == true) {
-                Some(last) => after = format!("&starting_after={}", last["id"].as_str().unwrap_or_default()),
-                None => return found,
-            }
-        }
+        payments_of(order_id).await.len()
     }
 
     async fn stream_start(&self) -> String {

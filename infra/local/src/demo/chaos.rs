@@ -7,7 +7,7 @@ use crate::engines::aws::JsonService;
 use crate::engines::functions::Killer;
 use crate::ops::client::{Group, Operator};
 use crate::ops::shown;
-use crate::progress::Progress;
+use crate::progress::{Progress, Step};
 use crate::stack::Stack;
 use anyhow::Context as _;
 use holdfast_domain::event::ORDER_TYPE_PREFIX;
@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a message of a worker that was killed stays hidden, in place of the template's minutes: a day is to pass in
 /// one.
@@ -37,6 +37,9 @@ const VICTIMS: [&str; 5] = ["orders", "outbox-relay", "order-worker", "notifier"
 const POISONER: &str = "poisoner";
 /// How often what died is replayed until nothing of it is ours.
 const ROUNDS_MAX: usize = 5;
+/// How long collecting may take: twice the time for which a message stays hidden that somebody received.
+const COLLECTING: Duration = Duration::from_secs(120);
+const BETWEEN_COLLECTIONS: Duration = Duration::from_secs(1);
 
 /// What was done to the stack, and what it took to mend it.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -146,15 +149,12 @@ pub async fn mend(
 ) -> anyhow::Result<()> {
     let operator = Operator::of(&stack.endpoints)?;
     let step = progress.step("mending");
-    for round in 0..ROUNDS_MAX {
-        drain::until_idle(dynamodb, stack, &step).await?;
-        operator.job(&json!({"job": "dead-letters"})).await?;
-        let (groups, _) = operator.groups(None, None).await?;
-        if round == 0 {
-            lock(chaos).dead += groups.iter().map(|group| group.letters).sum::<u64>();
-            step.say(&shown(&groups));
-        }
-        let curable: Vec<_> = groups.iter().filter(|group| is_curable(group)).collect();
+    let mut groups = collected(dynamodb, stack, &operator, &step).await?;
+    lock(chaos).dead += groups.iter().map(|group| group.letters).sum::<u64>();
+    step.say(&shown(&groups));
+    for _ in 0..ROUNDS_MAX {
+        // A replay may help what died of a crash or of somebody being down, and not what nobody will ever understand.
+        let curable: Vec<_> = groups.iter().filter(|group| !is_poison(group)).collect();
         if curable.is_empty() {
             break;
         }
@@ -163,10 +163,8 @@ pub async fn mend(
             let replayed = operator.act_on("replay", group).await?;
             lock(chaos).replayed += replayed;
         }
+        groups = collected(dynamodb, stack, &operator, &step).await?;
     }
-    drain::until_idle(dynamodb, stack, &step).await?;
-    operator.job(&json!({"job": "dead-letters"})).await?;
-    let (groups, _) = operator.groups(None, None).await?;
     for group in groups.iter().filter(|group| is_poison(group)) {
         let discarded = operator.act_on("discard", group).await?;
         lock(chaos).discarded += discarded;
@@ -179,10 +177,26 @@ pub async fn mend(
     Ok(())
 }
 
-/// Whether a replay may help: what died of a crash or of somebody being down, not what nobody will ever understand. Poison
-/// at which a function was killed counts as the former once.
-fn is_curable(group: &Group) -> bool {
-    !is_poison(group)
+/// The dead letters at rest: once nobody is at work, and what SQS put aside is collected to the last message. Who was
+/// killed while collecting leaves what it had received hidden from the next for a while.
+async fn collected(
+    dynamodb: &JsonService,
+    stack: &Stack,
+    operator: &Operator,
+    step: &Step,
+) -> anyhow::Result<Vec<Group>> {
+    let start = Instant::now();
+    loop {
+        drain::until_idle(dynamodb, stack, step).await?;
+        operator.job(&json!({"job": "dead-letters"})).await?;
+        let waiting = drain::dead_letters(stack).await?;
+        if waiting.values().all(|messages| *messages == 0) {
+            return Ok(operator.groups(None, None).await?.0);
+        }
+        anyhow::ensure!(start.elapsed() < COLLECTING, "dead letters are not collected: {waiting:?}");
+        step.note(format!("{} messages are put aside and not collected yet", waiting.values().sum::<u64>()));
+        tokio::time::sleep(BETWEEN_COLLECTIONS).await;
+    }
 }
 
 fn is_poison(group: &Group) -> bool {
@@ -211,6 +225,15 @@ pub fn duplicates(stack: &Stack, evidence: &Evidence) -> (u64, u64) {
 
 fn lock(chaos: &Mutex<Chaos>) -> std::sync::MutexGuard<'_, Chaos> {
     chaos.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// What is not as in the template, in words.
+pub fn hurry() -> String {
+    let seconds = TIMEOUT.as_secs();
+    format!(
+        "so that a day passes in minutes: messages stay hidden for {VISIBILITY_SECONDS} s, are put aside after \
+         {DELIVERIES_MAX} deliveries, and functions time out after {seconds} s at most"
+    )
 }
 
 /// The overrides of a queue's attributes.

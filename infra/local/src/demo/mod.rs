@@ -108,6 +108,9 @@ async fn perform(
     let day = is_chaotic.then(Mutex::<Chaos>::default);
 
     let (step, bar) = (progress.step("stock"), progress_bar(progress));
+    if is_chaotic {
+        step.say(&chaos::hurry());
+    }
     sender.stock_up(plan, &bar).await?;
     bar.finish_and_clear();
     step.done(&format!("{} products", plan.products.len()));
