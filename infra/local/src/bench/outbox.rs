@@ -133,7 +133,7 @@ fn goals(figures: &Figures) -> [Goal; 4] {
     };
     [
         most("commit to visible, p99, ms", P99_MS_MAX, lives.p99_ms.max(placed.p99_ms)),
-        most("relay, µs of CPU a record", CPU_US_MAX, lives.cpu_us_per_record),
+        most("relay, µs of CPU a record", CPU_US_MAX, lives.cpu_us_per_record.max(placed.cpu_us_per_record)),
         most("items written by the relay", 0.0, (lives.items_written + placed.items_written) as f64),
         Goal {
             name: "worker, of limit × one at a time",
