@@ -38,8 +38,9 @@ impl Batch {
 }
 
 impl Notifications {
-    /// Tells every endpoint that was there when an event happened and wants to hear of it. The message is done when each delivery is recorded, and those that
-    /// failed have their timers. One that comes `again` may have begun deliveries to endpoints that want nothing any more.
+    /// Tells every endpoint that was there when an event happened and wants to hear of it. The message is done when each
+    /// delivery is recorded, and those that failed have their timers. One that comes `again` may have begun deliveries to
+    /// endpoints that want nothing any more.
     pub(crate) async fn fan_out(
         &self,
         (event, kind): (&CloudEvent, EventType),
@@ -256,4 +257,30 @@ fn put_off(begun: &Delivery, now: Timestamp) -> Timestamp {
     let age = now.duration_since(begun.created_at);
     let later = now.saturating_add(age / PUT_OFF_SHARE).unwrap_or(now);
     begun.leased_until.unwrap_or(now).max(later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdfast_domain::ids::OrderId;
+    use jiff::SignedDuration;
+
+    /// The older a delivery, the rarer it is looked at: a quarter of its age, and never before its lease is over.
+    #[test]
+    fn pay_4_what_is_put_off_comes_back_ever_later() {
+        let created_at = Timestamp::UNIX_EPOCH;
+        let after = |age: SignedDuration| {
+            let now = created_at + age;
+            let place = (&TenantId::parse("acme").unwrap(), &EndpointId::parse("ep_1").unwrap());
+            let order = OrderId::parse("822b8224-07ef-8495-88e0-f8b7b79d9970").unwrap();
+            let message = MessageId::of_change(created_at, order, 1);
+            let delivery = Delivery::first(place, message, "order.paid".to_owned(), String::new(), created_at, now);
+            (put_off(&delivery, now).duration_since(now), delivery.leased_until.unwrap().duration_since(now))
+        };
+        for (age, expected) in [(1, 15), (96, 24 * 60)] {
+            assert_eq!(after(SignedDuration::from_hours(age)).0, SignedDuration::from_mins(expected));
+        }
+        let (fresh, lease) = after(SignedDuration::from_secs(2));
+        assert_eq!(fresh, lease, "its lease is longer than a quarter of its age");
+    }
 }

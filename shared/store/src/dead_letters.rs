@@ -197,26 +197,26 @@ impl Store {
     }
 }
 
-/// The item of a dead letter.
+/// The item of a dead letter, cut to what is kept.
 pub(crate) fn dead_item(letter: &DeadLetter) -> Item {
+    let letter = letter.clone().kept();
     let keys::Key { pk, sk } = keys::dead_letter(letter.tenant.as_ref(), &letter.id());
-    let DeadLetter { tenant, queue, consumer, kind, event_type, name, error, body, .. } = letter.clone().kept();
     item::written(&LetterItem {
         pk,
         sk,
-        tenant,
-        queue,
-        consumer,
-        kind,
-        event_type,
-        name,
-        error,
-        is_whole: letter.is_whole && body.len() == letter.body.len(),
-        body,
+        tenant: letter.tenant,
+        queue: letter.queue,
+        consumer: letter.consumer,
+        kind: letter.kind,
+        event_type: letter.event_type,
+        name: letter.name,
+        error: letter.error,
+        is_whole: letter.is_whole,
+        body: letter.body,
         deliveries: letter.deliveries,
         replays: letter.replays,
         died_at: letter.died_at.as_millisecond(),
-        correlation_id: letter.correlation_id.clone(),
+        correlation_id: letter.correlation_id,
     })
 }
 
