@@ -69,7 +69,8 @@ impl Exporting {
             links: Links::new(aws.s3(), bucket.clone()),
             cursor_key: CursorKey::new("test"),
         };
-        let exports = observed(exports::router(shop.engine.store(), shop.clock.clock(), settings));
+        let router = observed(exports::router(shop.engine.store(), shop.clock.clock(), settings));
+        let exports = shop.engine.wire.mortal(router);
         let maintenance = Maintenance {
             store: shop.engine.store(),
             queues: Queues::new([(Queue::Exports, Publisher::new(aws.sqs(), queue_url.clone()))]),
@@ -128,7 +129,8 @@ impl Exporting {
     /// Brings a message about an export to an exporter past the queue; whether it was done.
     pub async fn deliver(&self, exporter: &Exporter, id: &str, deadline: Timestamp) -> bool {
         let event = serde_json::from_value(Self::event(id)).expect("the event is one of a queue");
-        Box::pin(exporter.handle(event, deadline)).await.batch_item_failures.is_empty()
+        let answer = Box::pin(self.wire.lives(exporter.handle(event, deadline))).await;
+        answer.is_some_and(|answer| answer.batch_item_failures.is_empty())
     }
 
     /// Brings the next message of the queue to an exporter; false when there is none. One that is not done goes back.
@@ -141,8 +143,8 @@ impl Exporting {
             "messageId": message.message_id, "body": message.body, "attributes": {}, "messageAttributes": {},
         });
         let event = serde_json::from_value(json!({"Records": [record]})).expect("the event is one of a queue");
-        let answer = Box::pin(exporter.handle(event, self.deadline)).await;
-        if answer.batch_item_failures.is_empty() {
+        let answer = Box::pin(self.wire.lives(exporter.handle(event, self.deadline))).await;
+        if answer.is_some_and(|answer| answer.batch_item_failures.is_empty()) {
             let delete = self.sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle);
             delete.send().await.expect("the message is deleted");
         } else {

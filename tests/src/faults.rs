@@ -7,7 +7,13 @@ use aws_smithy_runtime_api::client::http::{
     http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
+use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
@@ -26,13 +32,44 @@ pub enum Way {
     Throttled,
     /// Another transaction is at the same items. Calls that are not transactions are throttled.
     Conflict,
-    /// The service never answers.
+    /// The service applies the call, and takes too long to answer.
+    TimedOut,
+    /// The service applies the call, and the process of its caller dies: see [`Wire::lives`].
+    Killed,
+    /// The service never answers, for as long as the caller waits.
     Hang,
 }
 
 impl Way {
-    /// Every way that does not take its time.
-    pub const ALL: [Self; 4] = [Self::Before, Self::After, Self::Throttled, Self::Conflict];
+    /// Every way in which a transaction may fail without taking its time.
+    pub const ALL: [Self; 6] =
+        [Self::Before, Self::After, Self::Throttled, Self::Conflict, Self::TimedOut, Self::Killed];
+
+    /// The ways that differ for an operation. Where a read fails, everything is as the last write left it, whether or not it
+    /// was applied; whoever is killed at it is killed after that write. What is no transaction meets no other one. Calls
+    /// past AWS's wire tell no reason.
+    pub fn of(operation: &str) -> &'static [Self] {
+        match operation {
+            "GetItem" | "BatchGetItem" | "TransactGetItems" | "Query" | "Scan" | "HEAD" | "GET" => {
+                &[Self::Before, Self::Throttled]
+            }
+            "TransactWriteItems" => &Self::ALL,
+            OUTSIDE => &[Self::Before, Self::After, Self::Killed],
+            _ => &[Self::Before, Self::After, Self::Throttled, Self::TimedOut, Self::Killed],
+        }
+    }
+}
+
+/// The operation of a call that is not made over AWS's wire.
+const OUTSIDE: &str = "outside";
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// The operations called, in their order.
+    pub calls: Vec<String>,
+    /// Whether the call that was to fail was made.
+    pub met: bool,
 }
 
 /// Takes guards away: may rewrite a request, by the name of its operation.
@@ -49,6 +86,7 @@ pub struct Wire {
     meeting: Mutex<Option<(&'static str, Arc<Barrier>)>>,
     halt: Mutex<Option<(&'static str, Halt)>>,
     outside_is_down: AtomicBool,
+    killed: Notify,
 }
 
 /// A call that waits on the wire: what its caller read before may change meanwhile.
@@ -88,10 +126,10 @@ impl Wire {
             State { counting: true, fault, ..State::default() };
     }
 
-    /// Stops counting; how many calls there were, and whether the fault was met.
-    pub fn counted(&self) -> (usize, bool) {
+    /// Stops counting.
+    pub fn counted(&self) -> Counted {
         let state = std::mem::take(&mut *self.state.lock().expect("no test panics while it holds this"));
-        (state.positions.len(), state.fired)
+        Counted { calls: state.operations, met: state.fired }
     }
 
     /// The operations called since the counting began, in their order.
@@ -128,14 +166,56 @@ impl Wire {
         self.outside_is_down.store(down, Ordering::SeqCst);
     }
 
-    /// Whether the next call that is not made over AWS's wire, such as one to the payment provider, is to fail.
-    pub fn outside_call(&self) -> Option<Way> {
+    /// Makes a call that is not made over AWS's wire, such as one to the payment provider, unless it is to fail before; and
+    /// loses its answer if it is to fail after.
+    pub async fn outside<T, E>(&self, call: impl Future<Output = Result<T, E>>, lost: impl Fn() -> E) -> Result<T, E> {
+        match self.outside_call() {
+            None => call.await,
+            Some(Way::After | Way::TimedOut) => call.await.and(Err(lost())),
+            Some(Way::Killed) => {
+                // Whatever became of it, nobody hears of it.
+                let _ = call.await;
+                self.dies().await
+            }
+            Some(_) => Err(lost()),
+        }
+    }
+
+    fn outside_call(&self) -> Option<Way> {
         if self.outside_is_down.load(Ordering::SeqCst) {
             return Some(Way::Before);
         }
         let mut state = self.state.lock().expect("no test panics while it holds this");
         let id = format!("outside-{}", state.positions.len());
-        state.way_of(id, "outside")
+        state.way_of(id, OUTSIDE)
+    }
+
+    /// Lets an invocation run to its end, or until a call kills its process: none then, and nothing of it is left.
+    pub async fn lives<T>(&self, invocation: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.killed.notified() => None,
+            done = invocation => Some(done),
+        }
+    }
+
+    /// Kills the process of whoever calls.
+    pub async fn dies<T>(&self) -> T {
+        self.killed.notify_one();
+        std::future::pending().await
+    }
+
+    /// A function's router whose process may be killed: the gateway answers for it then, as HTTP APIs do (API Gateway,
+    /// "Troubleshooting issues with HTTP API Lambda integrations").
+    pub fn mortal(self: &Arc<Self>, router: Router) -> Router {
+        let wire = Arc::clone(self);
+        router.layer(from_fn(move |request: Request, next: Next| {
+            let wire = Arc::clone(&wire);
+            async move {
+                let answer = wire.lives(next.run(request)).await;
+                answer.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+            }
+        }))
     }
 
     /// An HTTP client over this wire.
@@ -218,7 +298,7 @@ impl HttpConnector for FaultyConnector {
         let meeting = self.wire.meeting(&request);
         let halt = self.wire.halted(&request);
         let transaction_items = transaction_items(&request);
-        let inner = self.inner.clone();
+        let (inner, wire) = (self.inner.clone(), Arc::clone(&self.wire));
         HttpConnectorFuture::new(async move {
             if let Some(meeting) = meeting {
                 meeting.wait().await;
@@ -230,6 +310,14 @@ impl HttpConnector for FaultyConnector {
             let answer = match way {
                 Some(Way::Hang) => return std::future::pending().await,
                 None | Some(Way::After) => Some(inner.call(request).await?),
+                Some(Way::TimedOut) => {
+                    inner.call(request).await?;
+                    return Err(ConnectorError::timeout("injected".into()));
+                }
+                Some(Way::Killed) => {
+                    inner.call(request).await?;
+                    return wire.dies().await;
+                }
                 Some(_) => None,
             };
             match (way, answer) {

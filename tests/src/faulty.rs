@@ -1,6 +1,6 @@
 //! The worker's adapters to the outside, with the wire's faults.
 
-use crate::faults::{Way, Wire};
+use crate::faults::Wire;
 use async_trait::async_trait;
 use holdfast_domain::ids::OrderId;
 use holdfast_domain::order::Booking;
@@ -22,42 +22,23 @@ pub struct FaultyPayments {
 #[async_trait]
 impl PaymentGateway for FaultyPayments {
     async fn authorise(&self, request: &Authorisation) -> Result<PaymentOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.authorise(request).await,
-            Some(Way::After) => self.stripe.authorise(request).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
+        self.wire.outside(self.stripe.authorise(request), lost).await
     }
 
     async fn void(&self, request: &VoidRequest) -> Result<VoidOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.void(request).await,
-            Some(Way::After) => self.stripe.void(request).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
+        self.wire.outside(self.stripe.void(request), lost).await
     }
 
     async fn standing(&self, reference: &PaymentReference) -> Result<Standing, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.standing(reference).await,
-            Some(_) => Err(lost()),
-        }
+        self.wire.outside(self.stripe.standing(reference), lost).await
     }
 
     async fn capture(&self, order: OrderId, capture: &Capture) -> Result<CaptureOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.capture(order, capture).await,
-            Some(Way::After) => self.stripe.capture(order, capture).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
+        self.wire.outside(self.stripe.capture(order, capture), lost).await
     }
 
     async fn refund(&self, request: &RefundRequest) -> Result<RefundOutcome, PaymentError> {
-        match self.wire.outside_call() {
-            None => self.stripe.refund(request).await,
-            Some(Way::After) => self.stripe.refund(request).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
+        self.wire.outside(self.stripe.refund(request), lost).await
     }
 }
 
@@ -73,11 +54,7 @@ pub struct FaultyCarrier {
 impl Carrier for FaultyCarrier {
     async fn book(&self, shipment: &BookShipment) -> Result<Booking, CarrierError> {
         let lost = || CarrierError::NoOutcome { cause: "injected".to_owned(), retry_after_seconds: None };
-        match self.wire.outside_call() {
-            None => self.carrier.book(shipment).await,
-            Some(Way::After) => self.carrier.book(shipment).await.and(Err(lost())),
-            Some(_) => Err(lost()),
-        }
+        self.wire.outside(self.carrier.book(shipment), lost).await
     }
 
     async fn cancel(&self, reference: &str) -> Result<(), CarrierError> {

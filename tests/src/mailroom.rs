@@ -4,6 +4,7 @@
 use crate::clocked_queue::ClockedQueue;
 use crate::endpoints::stack;
 use crate::engine::Engine;
+use crate::faults::Wire;
 use crate::requests::{Answer, Request, Who};
 use crate::shop::Shop;
 use async_trait::async_trait;
@@ -44,6 +45,7 @@ pub struct Mailroom {
     pub names: Arc<NameTable>,
     /// The mails that were sent.
     pub mails: Arc<SentMails>,
+    wire: Arc<Wire>,
     relay: Relay,
     maintenance: Maintenance,
     streams: holdfast_local::engines::aws::JsonService,
@@ -96,7 +98,8 @@ impl Mailroom {
                 mails: Arc::clone(&mails) as Arc<dyn Notifier>,
                 clock: clock.clone(),
             },
-            webhooks: observed(webhooks),
+            webhooks: shop.engine.wire.mortal(observed(webhooks)),
+            wire: Arc::clone(&shop.engine.wire),
             relay: Relay { store: store.clone(), queues: queues.clone(), clock: clock.clone(), recovery_after },
             maintenance: Maintenance { store, queues, dead_queues: Vec::new(), recovery_after, clock },
             orders_queue,
@@ -143,8 +146,8 @@ impl Mailroom {
         let of_order = |record: &&Value| record["dynamodb"]["Keys"]["sk"]["S"] == "order";
         let matching: Vec<_> = records.iter().filter(of_order).cloned().collect();
         let event = serde_json::from_value(json!({"Records": matching})).expect("records are those of a stream event");
-        let answer = Box::pin(self.relay.handle(event)).await;
-        if answer.batch_item_failures.is_empty() {
+        let answer = Box::pin(self.wire.lives(self.relay.handle(event))).await;
+        if answer.is_some_and(|answer| answer.batch_item_failures.is_empty()) {
             *self.position.lock().expect("no test panics while it holds this") =
                 page["NextShardIterator"].take().as_str().map(str::to_owned);
         }
@@ -172,8 +175,10 @@ impl Mailroom {
     /// Invokes the notifier with these messages; the ids of those that were not done.
     pub async fn handle(&self, records: &[Value]) -> Vec<String> {
         let event = serde_json::from_value(json!({"Records": records})).expect("records are those of a queue event");
-        let answer = Box::pin(self.notifications.handle(event)).await;
-        answer.batch_item_failures.into_iter().filter_map(|item| item.item_identifier).collect()
+        match Box::pin(self.wire.lives(self.notifications.handle(event))).await {
+            Some(answer) => answer.batch_item_failures.into_iter().filter_map(|item| item.item_identifier).collect(),
+            None => records.iter().filter_map(|record| record["messageId"].as_str().map(str::to_owned)).collect(),
+        }
     }
 
     /// Relays and notifies until there is nothing left to do now. Timers that are still to run stay where they are.
@@ -189,7 +194,12 @@ impl Mailroom {
 
     /// Runs a job of maintenance.
     pub async fn maintain(&self, job: Job) -> Report {
-        Box::pin(self.maintenance.run(Task::from(job))).await.expect("the table answers")
+        let run = || Box::pin(self.maintenance.run(Task::from(job)));
+        let done = match self.wire.lives(run()).await {
+            Some(done) => done,
+            None => run().await,
+        };
+        done.expect("the table answers")
     }
 
     async fn stream_start(&self) -> String {

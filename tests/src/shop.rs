@@ -31,8 +31,9 @@ impl Shop {
     /// An empty shop over an engine, at a time.
     pub fn over(engine: Engine, clock: TestClock) -> Self {
         let orders = orders_router(&engine, &clock);
-        let inventory = observed(inventory::router(engine.store(), clock.clock()));
-        let catalog = observed(catalog::router(engine.store(), clock.clock()));
+        let wire = &engine.wire;
+        let inventory = wire.mortal(observed(inventory::router(engine.store(), clock.clock())));
+        let catalog = wire.mortal(observed(catalog::router(engine.store(), clock.clock())));
         Self { engine, clock, orders, inventory, catalog }
     }
 
@@ -119,5 +120,5 @@ impl Shop {
 
 fn orders_router(engine: &Engine, clock: &TestClock) -> Router {
     let settings = orders::Settings { expires_in: SignedDuration::from_mins(15), cursor_key: CursorKey::new("test") };
-    observed(orders::router(engine.store(), clock.clock(), settings))
+    engine.wire.mortal(observed(orders::router(engine.store(), clock.clock(), settings)))
 }

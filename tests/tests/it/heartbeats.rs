@@ -1,6 +1,6 @@
 //! Silence is an alarm: the relay and every job give signs of life, and `GET /health` tells who does not (OPS-5).
 
-use crate::dead_letters::open;
+use crate::dead_letters::{open, unguarded};
 use holdfast_runtime::heartbeat::BEATS;
 use holdfast_tests::back_office::BackOffice;
 use holdfast_tests::requests::{Answer, Request};
@@ -90,4 +90,21 @@ async fn ops_4_a_table_that_gives_no_answer_is_unhealthy() {
     shop.engine.wire.count(Some((0, holdfast_tests::faults::Way::Before)));
     let health = health(&back).await;
     assert_eq!((health.status, &health.body["checks"]["table"]["status"]), (503, &"unhealthy".into()), "{health:?}");
+}
+
+/// Signs of life may come in any order: without the condition, a late one takes a newer one back.
+#[tokio::test]
+async fn ops_5_an_older_sign_of_life_changes_nothing() {
+    for guarded in [true, false] {
+        let (shop, _) = open().await;
+        let (store, now) = (shop.engine.store(), shop.clock.clock().now());
+        if !guarded {
+            shop.engine.wire.rewrite(unguarded);
+        }
+        store.heartbeat("relay", now).await.unwrap();
+        let older = now - SignedDuration::from_mins(10);
+        store.heartbeat("relay", older).await.unwrap();
+        let [beat] = &store.heartbeats().await.unwrap()[..] else { panic!("one is noted") };
+        assert_eq!(beat.at.as_millisecond(), if guarded { now } else { older }.as_millisecond());
+    }
 }

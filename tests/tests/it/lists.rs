@@ -158,7 +158,7 @@ async fn a_rare_state_does_not_hold_up_a_call() {
     for (who, found) in [(Who::customer("c-1"), 7), (Who::staff(), 11)] {
         shop.engine.wire.count(None);
         let page = list(&shop, &who, "?state=paid&limit=1&from=2026-03-29").await;
-        let (calls, _) = shop.engine.wire.counted();
+        let calls = shop.engine.wire.counted().calls.len();
         assert!(quantities(&page).is_empty());
         // With a limit of 1 each round looks at one order: there are fewer rounds than orders.
         assert!(page.body["next_cursor"].is_string() || found < 8, "{page:?}");

@@ -2,7 +2,7 @@
 
 use super::{bonn, later, lines, merge, patch, place, read, shop, split};
 use crate::faults::each_call_fails;
-use holdfast_tests::faults::Way;
+use holdfast_tests::faults::{Counted, Way};
 use holdfast_tests::requests::Answer;
 use holdfast_tests::shop::Shop;
 use serde_json::json;
@@ -12,7 +12,7 @@ async fn repeated<F: Future<Output = Answer>>(
     shop: &Shop,
     fault: Option<(usize, Way)>,
     request: impl Fn() -> F,
-) -> (Answer, (usize, bool)) {
+) -> (Answer, Counted) {
     shop.engine.wire.count(fault);
     let mut answer = request().await;
     let counted = shop.engine.wire.counted();

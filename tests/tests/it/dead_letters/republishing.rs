@@ -1,6 +1,6 @@
 //! A relay that was silent for longer than the stream keeps records: what was changed is published anew.
 
-use super::{open, place, state};
+use super::{open, place, state, unguarded};
 use crate::faults::each_call_fails;
 use holdfast_tests::requests::{Request, Who};
 use jiff::{SignedDuration, Timestamp};
@@ -108,4 +108,24 @@ async fn out_1_a_window_that_makes_no_sense_is_refused_and_one_at_a_time_is_publ
     assert!(back.run(window(ago(1), now)).await.is_ok());
     // A run that was overtaken moves nothing back.
     assert!(!store.republishing_step(&pass.on(None, 1, 1)).await.unwrap());
+}
+
+/// Without the condition, a run that was overtaken moves a pass back that is over.
+#[tokio::test]
+async fn out_1_a_pass_is_moved_only_from_where_it_was_read() {
+    for guarded in [true, false] {
+        let (shop, _) = open().await;
+        let (store, now) = (shop.engine.store(), shop.clock.clock().now());
+        let read = holdfast_store::Republishing::over(now - SignedDuration::from_hours(1), now, None);
+        let halfway = Some(("acme#order#1".to_owned(), "order".to_owned()));
+        assert!(store.republishing_step(&read).await.unwrap());
+        let further = read.on(halfway.clone(), 1, 1);
+        assert!(store.republishing_step(&further).await.unwrap());
+        assert!(store.republishing_step(&further.on(None, 1, 1)).await.unwrap());
+        if !guarded {
+            shop.engine.wire.rewrite(unguarded);
+        }
+        assert_eq!(store.republishing_step(&read.on(halfway, 1, 1)).await.unwrap(), !guarded);
+        assert_eq!(store.republishing_read().await.unwrap().unwrap().is_over, guarded);
+    }
 }

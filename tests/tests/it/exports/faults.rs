@@ -27,7 +27,8 @@ async fn ord_18_holds_whatever_call_of_asking_fails() {
         exporting.wire.count(fault);
         let first = exporting.ask("k", &two_days()).await;
         let counted = exporting.wire.counted();
-        assert!(first.status == 202 || first.status == 503, "{fault:?}: {first:?}");
+        // The gateway answers for a process that died.
+        assert!(matches!(first.status, 202 | 500 | 503), "{fault:?}: {first:?}");
         let id = exporting.asked("k", &two_days()).await;
         completed(&exporting, &id, &format!("{fault:?}")).await;
         assert_eq!(ids(&exporting.lines(&id).await), all[1..9], "{fault:?}");
@@ -57,13 +58,14 @@ async fn runs_fail(deadline: Timestamp) {
     let positions: Vec<_> = (0..end).filter(|at| *at == 0 || !reads(*at) || !reads(at - 1)).collect();
     assert!(positions.iter().any(|at| operations[*at] == "PUT") && positions.len() > 6, "{operations:?}");
     for position in positions {
-        let ways = if reads(position) { &[Way::Before][..] } else { &[Way::Before, Way::After, Way::Throttled] };
+        let ways =
+            if reads(position) { &[Way::Before][..] } else { &[Way::Before, Way::After, Way::Throttled, Way::Killed] };
         for way in ways {
             let what = format!("{} at {position}, {way:?}", operations[position]);
             let (exporting, all, id) = open().await;
             exporting.wire.count(Some((position, *way)));
             completed(&exporting, &id, &what).await;
-            assert!(exporting.wire.counted().1, "{what} was not made");
+            assert!(exporting.wire.counted().met, "{what} was not made");
             assert_eq!(ids(&exporting.lines(&id).await), all[1..9], "{what}");
             let export = exporting.export(&id).await;
             assert_eq!(export["progress"]["orders"], 8, "{what}");
