@@ -12,7 +12,7 @@ mod gateway;
 pub mod openapi;
 pub mod ops;
 pub mod progress;
-mod setup;
+pub mod setup;
 pub mod sources;
 pub mod stack;
 pub mod template;

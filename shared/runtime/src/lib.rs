@@ -11,5 +11,6 @@ pub mod names;
 pub mod outside;
 pub mod routing;
 pub mod telemetry;
+pub mod valkey;
 pub mod view;
 pub mod worker;

@@ -41,6 +41,7 @@ mod tax_terms;
 mod template;
 mod terms;
 mod tidy;
+mod valkey;
 mod warehouses;
 mod webhooks;
 mod worker_kit;

@@ -23,7 +23,14 @@ impl Valkey {
     /// # Errors
     /// When it does not start.
     pub async fn start(venv: &Venv, logs: &Path) -> anyhow::Result<Self> {
-        let port = ports::free()?;
+        Self::start_at(ports::free()?, venv, logs).await
+    }
+
+    /// The same on a port that is free.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_at(port: u16, venv: &Venv, logs: &Path) -> anyhow::Result<Self> {
         let number = port.to_string();
         let program = installed("valkey-server")
             .or_else(|| installed("redis-server"))
@@ -32,6 +39,11 @@ impl Valkey {
         let child = ChildProcess::start("valkey", &program, arguments, [("LANG", "C"); 0], logs)?;
         child.ready(async || answers(port).await.is_ok()).await?;
         Ok(Self { port, program, child })
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// The URL for clients.
