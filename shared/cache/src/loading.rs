@@ -44,11 +44,17 @@ impl<K: Key> Cache<K> {
         let (mut known, mut counters) = match self.found(&**shared, key, version).await {
             Found::Fresh(entry) => return Ok(self.counted(entry)),
             Found::Nothing => return self.loaded(key, None, old, load).await,
-            Found::Old(known, counters) => (known.or_else(|| old.cloned()), counters),
+            Found::Old(known, counters) => (known, counters),
         };
         let (lease, holder) = (format!("lease/{}", name_of(key)), fastrand::u64(..));
-        let mut mine = self.leased(&**shared, &lease, holder).await;
-        if !mine && known.is_none() {
+        let mine = self.leased(&**shared, &lease, holder).await;
+        if !mine && let Some(known) = known {
+            // Somebody else is at it: the old value is served, and looked for again after a moment.
+            self.count_old(&known);
+            return Ok(self.postponed(&known));
+        }
+        if !mine {
+            // What this process has is older than it takes for fresh, and nobody vouches for it: it is worth a wait.
             self.counters.waits.count();
             for _ in 0..LOOKS_MAX {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
@@ -58,13 +64,10 @@ impl<K: Key> Cache<K> {
                     Found::Old(found, now) => (known, counters) = (found.or(known), now),
                 }
             }
-        } else if !mine && let Some(known) = known {
-            // Somebody else is at it: the old value is served, and looked for again after a moment.
-            self.count_old(&known);
-            return Ok(self.postponed(&known));
         }
-        let entry = self.loaded(key, Some((&**shared, counters)), known.as_ref(), load).await;
-        if std::mem::take(&mut mine) && shared.release(&lease, holder).await.is_err() {
+        let old = known.as_ref().or(old);
+        let entry = self.loaded(key, Some((&**shared, counters)), old, load).await;
+        if mine && shared.release(&lease, holder).await.is_err() {
             self.counters.shared_failed.count();
         }
         entry

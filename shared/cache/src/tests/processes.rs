@@ -52,6 +52,26 @@ async fn cache_4_a_change_is_seen_by_others_when_their_own_time_is_over_at_the_l
     assert_eq!(scene.read(&reader, "mug").await, "mug 3");
 }
 
+/// The shared cache lost a value, and somebody else is loading it: what this process has is old, and is not served.
+#[tokio::test]
+async fn cache_4_what_only_an_old_process_remembers_is_not_served_while_another_loads() {
+    let scene = Arc::new(Scene::of(Levels::Both));
+    let (writer, reader) = (scene.process(), scene.process());
+    scene.origin.set("mug", 1);
+    scene.read(&reader, "mug").await;
+    scene.origin.set("mug", 2);
+    writer.remove(&place("mug")).await;
+    scene.pass(120);
+    scene.origin.takes_ms.store(60, Ordering::SeqCst);
+    let loading = {
+        let (scene, writer) = (Arc::clone(&scene), Arc::clone(&writer));
+        tokio::spawn(async move { scene.read(&writer, "mug").await })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert_eq!(scene.read(&reader, "mug").await, "mug 2");
+    assert_eq!((loading.await.unwrap().as_str(), scene.origin.loads(), reader.figures().waits), ("mug 2", 2, 1));
+}
+
 /// A process that loaded before a change, and writes after it.
 #[tokio::test]
 async fn cache_4_a_late_writer_puts_nothing_older_back() {
