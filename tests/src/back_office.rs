@@ -10,9 +10,11 @@ use crate::mailroom;
 use crate::provider::payments_of;
 use crate::requests::Who;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
+use holdfast_cache::Level2;
 use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
 use holdfast_domain::ids::{OrderId, TenantId};
 use holdfast_domain::routing::Queue;
+use holdfast_runtime::cached;
 use holdfast_runtime::dead_queue::DeadQueue;
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
@@ -83,7 +85,13 @@ impl BackOffice {
         let recovery_after = jiff::SignedDuration::from_hours(1);
         Self {
             wire: Arc::clone(&engine.wire),
-            relay: Relay { store: store.clone(), queues: queues.clone(), clock: clock.clone(), recovery_after },
+            relay: Relay {
+                store: store.clone(),
+                queues: queues.clone(),
+                products: cached::products_told(&clock, None),
+                clock: clock.clone(),
+                recovery_after,
+            },
             worker: Worker { store: store.clone(), queues: queues.clone(), payments, carrier, clock: clock.clone() },
             maintenance: Maintenance { store, queues, dead_queues, recovery_after, clock },
             publisher,
@@ -99,6 +107,11 @@ impl BackOffice {
         }
     }
 
+    /// From now on, the relay tells a shared cache of products that changed.
+    pub fn tell(&mut self, shared: Arc<dyn Level2>) {
+        self.relay.products = cached::products_told(&self.relay.clock, Some(shared));
+    }
+
     /// Invokes the relay with what the stream has; false when there was nothing.
     pub async fn relay(&self) -> bool {
         let position = self.position.lock().expect("no test panics while it holds this").clone();
@@ -109,7 +122,7 @@ impl BackOffice {
         let request = json!({"ShardIterator": iterator, "Limit": 100});
         let mut page = self.streams.call("GetRecords", &request).await.expect("the stream is readable");
         let order = |record: &Value| {
-            record["dynamodb"]["Keys"]["sk"]["S"] == "order" || record["dynamodb"]["Keys"]["sk"]["S"] == "pulse"
+            ["order", "pulse", "product"].iter().any(|sk| record["dynamodb"]["Keys"]["sk"]["S"] == *sk)
         };
         let records: Vec<_> = page["Records"].as_array().cloned().unwrap_or_default();
         let mut matching: Vec<_> = records.iter().filter(|record| order(record)).cloned().collect();

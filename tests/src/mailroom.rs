@@ -13,6 +13,7 @@ use axum::Router;
 use holdfast_domain::mail::Mail;
 use holdfast_domain::routing::Queue;
 use holdfast_domain::webhook::Loopback;
+use holdfast_runtime::cached;
 use holdfast_runtime::http::{CursorKey, observed};
 use holdfast_runtime::message::Publisher;
 use holdfast_runtime::names::Names;
@@ -100,7 +101,13 @@ impl Mailroom {
             },
             webhooks: shop.engine.wire.mortal(observed(webhooks)),
             wire: Arc::clone(&shop.engine.wire),
-            relay: Relay { store: store.clone(), queues: queues.clone(), clock: clock.clone(), recovery_after },
+            relay: Relay {
+                store: store.clone(),
+                queues: queues.clone(),
+                products: cached::products_told(&clock, None),
+                clock: clock.clone(),
+                recovery_after,
+            },
             maintenance: Maintenance { store, queues, dead_queues: Vec::new(), recovery_after, clock },
             orders_queue,
             queue,

@@ -4,9 +4,12 @@ use crate::clock::TestClock;
 use crate::engine::Engine;
 use crate::requests::{Answer, Request, Who, order_of};
 use axum::Router;
+use holdfast_cache::Level2;
+use holdfast_runtime::cached;
 use holdfast_runtime::http::{CursorKey, observed};
 use jiff::SignedDuration;
 use serde_json::json;
+use std::sync::Arc;
 
 /// The HTTP functions of the shop over one table.
 pub struct Shop {
@@ -33,13 +36,24 @@ impl Shop {
         let orders = orders_router(&engine, &clock);
         let wire = &engine.wire;
         let inventory = wire.mortal(observed(inventory::router(engine.store(), clock.clock())));
-        let catalog = wire.mortal(observed(catalog::router(engine.store(), clock.clock())));
+        let catalog = wire.mortal(observed(catalog::router(
+            engine.store(),
+            clock.clock(),
+            cached::products(&clock.clock(), None),
+        )));
         Self { engine, clock, orders, inventory, catalog }
     }
 
     /// One more environment of the `orders` function, with a memory of its own.
     pub fn another_environment(&self) -> Router {
         orders_router(&self.engine, &self.clock)
+    }
+
+    /// One more environment of the `catalog` function, with a memory of its own before a shared one.
+    pub fn another_catalog(&self, shared: Option<Arc<dyn Level2>>) -> Router {
+        let clock = self.clock.clock();
+        let products = cached::products(&clock, shared);
+        self.engine.wire.mortal(observed(catalog::router(self.engine.store(), clock, products)))
     }
 
     /// Puts a product on sale for 19.99 EUR, with stock.

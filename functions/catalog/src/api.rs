@@ -4,6 +4,7 @@ use crate::App;
 use crate::body::{MoneyBody, instant};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use holdfast_cache::Cached;
 use holdfast_domain::ids::{ProductId, TaxClass};
 use holdfast_domain::invalid::{Invalid, Problems};
 use holdfast_domain::money::Money;
@@ -11,11 +12,12 @@ use holdfast_domain::product::{
     CATEGORY_MAX, DESCRIPTION_MAX, NAME_MAX, PriceVersion, PriceWindow, Product, PurchaseLimit,
 };
 use holdfast_domain::text;
+use holdfast_runtime::cached::ProductKey;
 use holdfast_runtime::http::schemas::{MoneySchema, ProblemSchema};
-use holdfast_runtime::http::{Json, Problem, Right, Scope};
+use holdfast_runtime::http::{Json, Problem, Right, Scope, has_version};
 use holdfast_store::contention::{ATTEMPTS_MAX, back_off};
 use holdfast_store::{ProductWrite, StoreError};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -157,8 +159,13 @@ pub async fn put(
     let store = app.store.metered(Arc::clone(&scope.meter));
     for attempt in 0..ATTEMPTS_MAX {
         match store.product_put(&scope.caller.tenant, write.clone()).await {
-            Ok((product, true)) => return Ok(answer(StatusCode::CREATED, product, app.clock.now())),
-            Ok((product, false)) => return Ok(answer(StatusCode::OK, product, app.clock.now())),
+            Ok((product, is_new)) => {
+                let key = ProductKey { tenant: scope.caller.tenant.clone(), product: product.id.clone() };
+                // Should the shared cache miss it, the relay tells it again.
+                app.products.put(&key, Some(product.clone()), product.version).await;
+                let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+                return Ok(answer(status, &product, app.clock.now()));
+            }
             Err(StoreError::Conflict) => back_off(attempt).await,
             Err(error) => return Err(error.into()),
         }
@@ -166,26 +173,42 @@ pub async fn put(
     Err(Problem::busy())
 }
 
-/// Reads a product.
+/// Reads a product, as it was a moment ago: `Age` tells how many seconds. What is sold is priced by what is current: an order
+/// at a price that has changed is refused.
 #[utoipa::path(get, path = "/products/{product_id}", operation_id = "readProduct", tag = "products",
     security(("jwt" = ["orders"]), ("jwt" = ["catalog"])),
-    params(("product_id" = String, Path, description = "The product")),
+    params(("product_id" = String, Path, description = "The product"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of what the caller has")),
     responses(
-        (status = 200, description = "The product; its ETag is the version", body = ProductView),
+        (status = 200, description = "The product; its ETag is the version, and the price window if one is open", body = ProductView),
+        (status = 304, description = "The caller has this"),
         (status = 404, description = "not-found", body = ProblemSchema),
     ))]
 pub async fn read(
     State(app): State<Arc<App>>,
     scope: Scope,
     Path(product_id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if !scope.caller.may(Right::Orders) {
         scope.caller.require(Right::Catalog)?;
     }
     let id = ProductId::parse(product_id).map_err(|invalid| Problem::invalid(vec![invalid]))?;
     let store = app.store.metered(Arc::clone(&scope.meter));
-    let product = store.product_read(&scope.caller.tenant, &id).await?;
-    product.map(|product| answer(StatusCode::OK, product, app.clock.now())).ok_or_else(|| Problem::not_found("product"))
+    let key = ProductKey { tenant: scope.caller.tenant.clone(), product: id };
+    let cached = app.products.get(&key, || store.product_read(&key.tenant, &key.product)).await;
+    let Cached { value, loaded_at, .. } = cached.map_err(Problem::shared)?;
+    let product = value.ok_or_else(|| Problem::not_found("product"))?;
+    let now = app.clock.now();
+    let mut response = match has_version(&headers, &etag(&product, now)) {
+        true => (StatusCode::NOT_MODIFIED, [(header::ETAG, etag(&product, now))]).into_response(),
+        false => answer(StatusCode::OK, &product, now),
+    };
+    // Whoever keeps it asks each time whether it still holds, which costs no body.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    let age_seconds = (now.as_millisecond() - loaded_at).max(0) / 1_000;
+    response.headers_mut().insert(header::AGE, HeaderValue::from(age_seconds));
+    Ok(response)
 }
 
 /// Describes the API: all of it, since one document serves those who call it.
@@ -241,27 +264,33 @@ fn windows(bodies: Vec<WindowBody>, price: Money, problems: &mut Problems) -> Op
     if all_read { problems.keep_all("", PriceWindow::checked_all(windows, price)) } else { None }
 }
 
-fn answer(status: StatusCode, product: Product, now: Timestamp) -> Response {
-    let etag = HeaderValue::from_str(&format!("\"{}\"", product.version)).expect("digits in quotes are a header value");
-    let price_now = product.price_at(now);
+/// What tells two answers about a product apart: its version, and the price window that is open.
+fn etag(product: &Product, now: Timestamp) -> HeaderValue {
+    let version = product.version;
+    let text = match product.windows.iter().position(|window| window.holds(now)) {
+        None => format!("\"{version}\""),
+        Some(window) => format!("\"{version}.{window}\""),
+    };
+    HeaderValue::from_str(&text).expect("digits in quotes are a header value")
+}
+
+fn answer(status: StatusCode, product: &Product, now: Timestamp) -> Response {
+    let window =
+        |window: &PriceWindow| WindowView { starts_at: window.starts_at, ends_at: window.ends_at, price: window.price };
     let view = ProductView {
-        product_id: product.id,
-        name: product.name,
-        description: product.description,
-        category: product.category,
+        product_id: product.id.clone(),
+        name: product.name.clone(),
+        description: product.description.clone(),
+        category: product.category.clone(),
         price: product.price,
-        price_now,
-        windows: product
-            .windows
-            .into_iter()
-            .map(|PriceWindow { starts_at, ends_at, price }| WindowView { starts_at, ends_at, price })
-            .collect(),
+        price_now: product.price_at(now),
+        windows: product.windows.iter().map(window).collect(),
         purchase_limit: product
             .limit
             .map(|limit| LimitView { quantity: limit.quantity(), window_seconds: limit.window_seconds() }),
-        tax_class: product.tax_class,
+        tax_class: product.tax_class.clone(),
         price_version: product.price_version,
         version: product.version,
     };
-    (status, [(header::ETAG, etag)], axum::Json(view)).into_response()
+    (status, [(header::ETAG, etag(product, now))], axum::Json(view)).into_response()
 }

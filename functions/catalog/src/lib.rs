@@ -11,6 +11,8 @@ mod taxes;
 
 use axum::Router;
 use axum::routing::{get, put};
+use holdfast_cache::Cache;
+use holdfast_runtime::cached::ProductKey;
 use holdfast_runtime::clock::Clock;
 use holdfast_store::Store;
 use std::sync::Arc;
@@ -61,10 +63,11 @@ pub struct Description;
 struct App {
     store: Store,
     clock: Clock,
+    products: Cache<ProductKey>,
 }
 
-/// The routes of this function over a store.
-pub fn router(store: Store, clock: Clock) -> Router {
+/// The routes of this function over a store, and products as this environment remembers them.
+pub fn router(store: Store, clock: Clock, products: Cache<ProductKey>) -> Router {
     Router::new()
         .route("/products/{product_id}", put(api::put).get(api::read))
         .route("/coupons/{code}", put(coupons::put).get(coupons::read))
@@ -75,5 +78,5 @@ pub fn router(store: Store, clock: Clock) -> Router {
         .route("/tax/{country}", get(taxes::list_rates))
         .route("/tax/{country}/{class}", put(taxes::put_rate).get(taxes::read_rate))
         .route("/openapi.json", get(api::describe))
-        .with_state(Arc::new(App { store, clock }))
+        .with_state(Arc::new(App { store, clock, products }))
 }

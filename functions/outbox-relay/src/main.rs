@@ -1,7 +1,7 @@
 //! The `outbox-relay` function: wiring only.
 
 use holdfast_domain::routing::Queue;
-use holdfast_runtime::{clients::Aws, clock::Clock, config, routing::Queues, telemetry};
+use holdfast_runtime::{cached, clients::Aws, clock::Clock, config, routing::Queues, telemetry};
 use holdfast_store::Store;
 use lambda_runtime::{LambdaEvent, service_fn};
 use outbox_relay::Relay;
@@ -13,7 +13,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let store = Store::new(aws.dynamodb(), &config::text("TABLE_NAME")?);
     let queues = Queues::from_environment(&aws.sqs(), &Queue::OF_EVENTS)?;
     let recovery_after = config::recovery_after()?;
-    let relay = Relay { store, queues, clock: Clock::system(), recovery_after };
+    let clock = Clock::system();
+    let products = cached::products_told(&clock, cached::shared_from_environment()?);
+    let relay = Relay { store, queues, products, clock, recovery_after };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         Ok::<_, lambda_runtime::Error>(relay.handle(event.payload).await)
     }))

@@ -4,6 +4,7 @@ use crate::ids::{ProductId, TaxClass};
 use crate::invalid::{Invalid, Problems};
 use crate::money::Money;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// The number of times that what a product is sold for was set. A claim of stock carries the one it was priced at.
 pub type PriceVersion = u64;
@@ -12,7 +13,7 @@ pub type PriceVersion = u64;
 pub type WindowNumber = u64;
 
 /// A product of a tenant's catalogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// Its id.
     pub id: ProductId,
@@ -52,7 +53,7 @@ impl Product {
 }
 
 /// A time with a price of its own, such as a flash sale: from its start until just before its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceWindow {
     /// The first instant at this price.
     pub starts_at: Timestamp,
@@ -110,7 +111,7 @@ impl PriceWindow {
 ///
 /// Windows are tumbling: they follow each other from the epoch on, the same for all customers, so that a customer's
 /// allowance in a window is one counter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PurchaseLimit {
     quantity: u32,
     window_seconds: Option<u32>,

@@ -9,10 +9,17 @@ use std::str::FromStr;
 pub const VARIABLES: &[(&str, &[&str])] = &[
     ("orders", &["TABLE_NAME", "CURSOR_KEY", "ORDER_EXPIRY_SECONDS"]),
     ("inventory", &["TABLE_NAME"]),
-    ("catalog", &["TABLE_NAME"]),
+    ("catalog", &["TABLE_NAME", "CACHE_URL"]),
     (
         "outbox-relay",
-        &["TABLE_NAME", "EVENTS_QUEUE_URL", "FULFILMENT_QUEUE_URL", "NOTIFICATIONS_QUEUE_URL", "RECOVERY_SECONDS"],
+        &[
+            "TABLE_NAME",
+            "EVENTS_QUEUE_URL",
+            "FULFILMENT_QUEUE_URL",
+            "NOTIFICATIONS_QUEUE_URL",
+            "RECOVERY_SECONDS",
+            "CACHE_URL",
+        ],
     ),
     (
         "order-worker",

@@ -1,5 +1,6 @@
 //! What every function shares: configuration, clients, HTTP, messages, telemetry.
 
+pub mod cached;
 pub mod clients;
 pub mod clock;
 pub mod config;

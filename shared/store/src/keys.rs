@@ -248,6 +248,13 @@ pub fn product(tenant: &TenantId, id: &ProductId) -> Key {
     Key::new(format!("{tenant}#product#{id}"), "product")
 }
 
+/// The tenant and product of a product's partition key.
+pub fn parse_product_pk(pk: &str) -> Option<(TenantId, ProductId)> {
+    let (tenant, rest) = pk.split_once('#')?;
+    let id = rest.strip_prefix("product#")?;
+    Some((TenantId::parse(tenant).ok()?, ProductId::parse(id).ok()?))
+}
+
 /// The partition of the registry of tenants.
 pub const TENANTS: &str = "tenants";
 

@@ -61,7 +61,7 @@ pub use orders_span::{FoundOrder, OrderPlaces, OrderWalk, PLACES_MAX};
 pub use outbox::{OutboxEntry, Unreadable};
 pub use passes::{Pass, PassPosition};
 pub use pools::{PressedPool, Rebalanced, Receipt, Received, Reshaping};
-pub use products::ProductWrite;
+pub use products::{ProductWrite, product_of_image};
 pub use rates::RatePut;
 pub use republishing::{ChangedPage, Republishing};
 pub use stock::{SoldOut, StockHeader};

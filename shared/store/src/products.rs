@@ -2,6 +2,7 @@
 
 use crate::contention::repeated;
 use crate::item::{self, Item, number};
+use crate::stream::Image;
 use crate::{Store, StoreError, keys};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -250,24 +251,36 @@ impl LimitItem {
     }
 }
 
+/// Reads the new image of a product's stream record.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when it is not a product's.
+pub fn product_of_image(image: Image) -> Result<(TenantId, Product), StoreError> {
+    let corrupt = |problem: String| StoreError::Corrupt { key: "of a stream record".to_owned(), problem };
+    let item: ProductItem = serde_dynamo::from_item(image).map_err(|error| corrupt(error.to_string()))?;
+    let key = keys::parse_product_pk(&item.pk).ok_or_else(|| corrupt("the key is not a product's".to_owned()))?;
+    Ok((key.0, item.product(&key.1)?))
+}
+
 fn product(id: &ProductId, item: Item) -> Result<Product, StoreError> {
-    let key = match item.get("pk") {
-        Some(AttributeValue::S(pk)) => pk.clone(),
-        _ => String::new(),
-    };
-    let item: ProductItem = item::read(item)?;
-    let corrupt = |problem: String| StoreError::Corrupt { key: key.clone(), problem };
-    let windows = item.windows.iter().map(|window| window.window(item.currency)).collect::<Result<_, _>>();
-    Ok(Product {
-        id: id.clone(),
-        name: item.name,
-        description: item.description,
-        category: item.category,
-        price: Money::new(item.price, item.currency).map_err(|invalid| corrupt(invalid.to_string()))?,
-        windows: windows.map_err(corrupt)?,
-        limit: item.limit.map(|limit| limit.limit()).transpose().map_err(corrupt)?,
-        tax_class: item.tax_class.unwrap_or_default(),
-        price_version: item.price_version,
-        version: item.version,
-    })
+    item::read::<ProductItem>(item)?.product(id)
+}
+
+impl ProductItem {
+    fn product(self, id: &ProductId) -> Result<Product, StoreError> {
+        let corrupt = |problem: String| StoreError::Corrupt { key: self.pk.clone(), problem };
+        let windows = self.windows.iter().map(|window| window.window(self.currency)).collect::<Result<_, _>>();
+        Ok(Product {
+            id: id.clone(),
+            price: Money::new(self.price, self.currency).map_err(|invalid| corrupt(invalid.to_string()))?,
+            windows: windows.map_err(corrupt)?,
+            limit: self.limit.as_ref().map(LimitItem::limit).transpose().map_err(corrupt)?,
+            name: self.name,
+            description: self.description,
+            category: self.category,
+            tax_class: self.tax_class.unwrap_or_default(),
+            price_version: self.price_version,
+            version: self.version,
+        })
+    }
 }

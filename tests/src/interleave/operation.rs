@@ -10,6 +10,7 @@ use axum::Router;
 use holdfast_domain::event::{CloudEvent, EventKind, OrderNotice, Trace};
 use holdfast_domain::ids::{CustomerId, IdempotencyKey, OrderId, ProductId, TenantId, WarehouseId};
 use holdfast_domain::routing::Queue;
+use holdfast_runtime::cached;
 use holdfast_runtime::clients::Aws;
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::http::{CursorKey, observed};
@@ -109,7 +110,7 @@ impl Environment {
             plan: Arc::clone(plan),
             orders: observed(orders::router(store.clone(), clock.clone(), settings)),
             inventory: observed(inventory::router(store.clone(), clock.clone())),
-            catalog: observed(catalog::router(store.clone(), clock.clone())),
+            catalog: observed(catalog::router(store.clone(), clock.clone(), cached::products(&clock, None))),
             worker: Worker {
                 store: store.clone(),
                 queues: Queues::new([(

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that finds something else than it expects ends there")]
 
+mod cached_products;
 mod carrier;
 mod catalogue;
 mod changes;

@@ -6,7 +6,7 @@ use crate::App;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use holdfast_runtime::http::schemas::ProblemSchema;
-use holdfast_runtime::http::{Problem, Right, Scope};
+use holdfast_runtime::http::{Problem, Right, Scope, has_version};
 use http::{HeaderMap, StatusCode, header};
 use std::sync::Arc;
 
@@ -31,11 +31,7 @@ pub async fn read(
     let store = app.store.metered(Arc::clone(&scope.meter));
     let order = visible(&store, &scope, &order_id).await?;
     let etag = view::etag(&order);
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let tags: Vec<_> = known.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let etag_text = etag.to_str().unwrap_or_default();
-    // Weak comparison (RFC 9110 §13.1.2): caches on the way may have weakened the tag.
-    match tags.iter().any(|tag| *tag == "*" || tag.trim_start_matches("W/") == etag_text) {
+    match has_version(&headers, &etag) {
         true => Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response()),
         false => Ok(view::answer(StatusCode::OK, &order)),
     }

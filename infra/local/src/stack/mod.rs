@@ -131,8 +131,13 @@ impl Stack {
             CarrierSandbox::start(),
         )?;
         step.note("table, queues and buckets");
-        let mut application =
-            template.application(&local_values(&options, ministack.url(), payment.url(), carrier.url()))?;
+        let mut application = template.application(&local_values(
+            &options,
+            ministack.url(),
+            &valkey.url(),
+            payment.url(),
+            carrier.url(),
+        ))?;
         if options.hurried {
             application.queues.iter_mut().for_each(|queue| chaos::hurried(&mut queue.attributes));
             application
@@ -295,8 +300,15 @@ async fn start_application(
 }
 
 /// What stands in for the parameters and secrets of a deployment.
-fn local_values(options: &StackOptions, sqs_url: &str, payment_url: &str, carrier_url: &str) -> LocalValues {
+fn local_values(
+    options: &StackOptions,
+    sqs_url: &str,
+    cache_url: &str,
+    payment_url: &str,
+    carrier_url: &str,
+) -> LocalValues {
     let mut parameters = BTreeMap::from([
+        ("CacheUrl".to_owned(), cache_url.to_owned()),
         ("StripeApiUrl".to_owned(), payment_url.to_owned()),
         ("StripeSecretKey".to_owned(), payment::SECRET_KEY.to_owned()),
         ("CarrierApiUrl".to_owned(), carrier_url.to_owned()),
@@ -327,7 +339,6 @@ fn aws_environment(endpoints: &Endpoints) -> BTreeMap<String, String> {
         // The same engine plays both.
         ("AWS_ENDPOINT_URL_SESV2", &endpoints.sqs_url),
         ("AWS_ENDPOINT_URL_S3", &endpoints.sqs_url),
-        ("REDIS_URL", &endpoints.redis_url),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()

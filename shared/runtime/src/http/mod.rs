@@ -18,7 +18,7 @@ pub use cursor::CursorKey;
 pub use idempotency::idempotency_key;
 pub use observe::OwnBody;
 pub use params::{Params, instant};
-pub use precondition::IfMatch;
+pub use precondition::{IfMatch, has_version};
 pub use problem::Problem;
 pub use scope::{Notes, OpenScope, Scope};
 

@@ -1,10 +1,19 @@
-//! The `If-Match` header (RFC 9110 §13.1.1): what the caller takes to be current.
+//! The `If-Match` and `If-None-Match` headers (RFC 9110 §13.1): what the caller takes to be current, or has.
 
 use super::Problem;
 use holdfast_domain::invalid::Invalid;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 const NAME: &str = "If-Match";
+
+/// Whether the caller has this version: `If-None-Match` names it, or any. The comparison is weak (RFC 9110 §13.1.2): caches
+/// on the way may have weakened the tag.
+pub fn has_version(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = known.flat_map(|value| value.split(',')).map(str::trim);
+    let etag = etag.to_str().unwrap_or_default();
+    tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
 
 /// The versions that a caller would have changed.
 #[derive(Debug)]
