@@ -185,9 +185,10 @@ async fn collected(
     operator: &Operator,
     step: &Step,
 ) -> anyhow::Result<Vec<Group>> {
-    let start = Instant::now();
+    let mut began = None;
     loop {
         drain::until_idle(dynamodb, stack, step).await?;
+        let start = *began.get_or_insert_with(Instant::now);
         operator.job(&json!({"job": "dead-letters"})).await?;
         let waiting = drain::dead_letters(stack).await?;
         if waiting.values().all(|messages| *messages == 0) {
