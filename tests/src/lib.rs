@@ -14,3 +14,5 @@ pub mod provider;
 pub mod receiver;
 pub mod requests;
 pub mod shop;
+mod stream;
+mod ways;
