@@ -9,6 +9,7 @@ use crate::faulty::{FaultyCarrier, FaultyPayments};
 use crate::mailroom;
 use crate::provider::payments_of;
 use crate::requests::Who;
+use crate::stream;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use holdfast_cache::Level2;
 use holdfast_domain::event::{CloudEvent, OrderNotice, Trace};
@@ -20,7 +21,7 @@ use holdfast_runtime::message::Publisher;
 use holdfast_runtime::routing::Queues;
 use maintenance::{Job, JobError, Maintenance, Report, Task};
 use order_worker::{HttpCarrier, Stripe, Worker};
-use outbox_relay::Relay;
+use outbox_relay::{Relay, Told};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -88,7 +89,7 @@ impl BackOffice {
             relay: Relay {
                 store: store.clone(),
                 queues: queues.clone(),
-                products: cached::products_told(&clock, None),
+                told: Told::new(cached::products_told(&clock, None)),
                 clock: clock.clone(),
                 recovery_after,
             },
@@ -109,7 +110,7 @@ impl BackOffice {
 
     /// From now on, the relay tells a shared cache of products that changed.
     pub fn tell(&mut self, shared: Arc<dyn Level2>) {
-        self.relay.products = cached::products_told(&self.relay.clock, Some(shared));
+        self.relay.told = Told::new(cached::products_told(&self.relay.clock, Some(shared)));
     }
 
     /// Invokes the relay with what the stream has; false when there was nothing.
@@ -117,7 +118,7 @@ impl BackOffice {
         let position = self.position.lock().expect("no test panics while it holds this").clone();
         let iterator = match position {
             Some(iterator) => iterator,
-            None => self.stream_start().await,
+            None => stream::start(&self.streams, &self.table).await,
         };
         let request = json!({"ShardIterator": iterator, "Limit": 100});
         let mut page = self.streams.call("GetRecords", &request).await.expect("the stream is readable");
@@ -158,7 +159,7 @@ impl BackOffice {
         let position = self.position.lock().expect("no test panics while it holds this").clone();
         let mut iterator = match position {
             Some(iterator) => iterator,
-            None => self.stream_start().await,
+            None => stream::start(&self.streams, &self.table).await,
         };
         loop {
             let request = json!({"ShardIterator": iterator, "Limit": 100});
@@ -345,17 +346,5 @@ impl BackOffice {
     /// How many payments the provider has for an order.
     pub async fn authorisations(&self, order_id: &str) -> usize {
         payments_of(order_id).await.len()
-    }
-
-    async fn stream_start(&self) -> String {
-        let request = json!({"TableName": self.table});
-        let streams = self.streams.call("ListStreams", &request).await.expect("the table has a stream");
-        let arn = streams["Streams"][0]["StreamArn"].as_str().expect("the table has a stream").to_owned();
-        let stream =
-            self.streams.call("DescribeStream", &json!({"StreamArn": arn})).await.expect("the stream is there");
-        let shard = stream["StreamDescription"]["Shards"][0]["ShardId"].clone();
-        let request = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
-        let iterator = self.streams.call("GetShardIterator", &request).await.expect("the shard is there");
-        iterator["ShardIterator"].as_str().expect("a shard has an iterator").to_owned()
     }
 }

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::faults::Wire;
 use crate::requests::{Answer, Request, Who};
 use crate::shop::Shop;
+use crate::stream;
 use async_trait::async_trait;
 use aws_sdk_sqs::types::QueueAttributeName;
 use axum::Router;
@@ -21,7 +22,7 @@ use holdfast_runtime::outside::{BreakerSettings, Settings};
 use holdfast_runtime::routing::Queues;
 use maintenance::{Job, Maintenance, Report, Task};
 use notifier::{Notifications, Notifier, NotifyError, Sender};
-use outbox_relay::Relay;
+use outbox_relay::{Relay, Told};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
@@ -104,7 +105,7 @@ impl Mailroom {
             relay: Relay {
                 store: store.clone(),
                 queues: queues.clone(),
-                products: cached::products_told(&clock, None),
+                told: Told::new(cached::products_told(&clock, None)),
                 clock: clock.clone(),
                 recovery_after,
             },
@@ -145,7 +146,7 @@ impl Mailroom {
         let position = self.position.lock().expect("no test panics while it holds this").clone();
         let iterator = match position {
             Some(iterator) => iterator,
-            None => self.stream_start().await,
+            None => stream::start(&self.streams, &self.table).await,
         };
         let request = json!({"ShardIterator": iterator, "Limit": 100});
         let mut page = self.streams.call("GetRecords", &request).await.expect("the stream is readable");
@@ -207,18 +208,6 @@ impl Mailroom {
             None => run().await,
         };
         done.expect("the table answers")
-    }
-
-    async fn stream_start(&self) -> String {
-        let request = json!({"TableName": self.table});
-        let streams = self.streams.call("ListStreams", &request).await.expect("the table has a stream");
-        let arn = streams["Streams"][0]["StreamArn"].as_str().expect("the table has a stream").to_owned();
-        let stream =
-            self.streams.call("DescribeStream", &json!({"StreamArn": arn})).await.expect("the stream is there");
-        let shard = stream["StreamDescription"]["Shards"][0]["ShardId"].clone();
-        let request = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
-        let iterator = self.streams.call("GetShardIterator", &request).await.expect("the shard is there");
-        iterator["ShardIterator"].as_str().expect("a shard has an iterator").to_owned()
     }
 }
 

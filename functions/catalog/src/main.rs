@@ -9,6 +9,6 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = Store::new(Aws::from_environment()?.dynamodb(), &config::text("TABLE_NAME")?);
     store.connect().await;
     let clock = Clock::system();
-    let products = cached::products(&clock, cached::shared_from_environment()?);
+    let products = cached::products(&clock, cached::shared_from_environment());
     http::serve(catalog::router(store, clock, products)).await
 }

@@ -7,21 +7,23 @@
 //! An event is a reference: it names the order and its version, and is some hundred bytes long whatever the order has in it
 //! (Hohpe and Woolf, "Claim Check"). So no payload can be too large for a queue.
 
+mod told;
+
 use aws_lambda_events::event::dynamodb::{Event, EventRecord};
 use aws_lambda_events::event::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use futures_util::{StreamExt, stream};
-use holdfast_cache::Cache;
 use holdfast_domain::dead_letter::{DeadLetter, RecordKey};
-use holdfast_runtime::cached::ProductKey;
 use holdfast_runtime::clock::Clock;
 use holdfast_runtime::message::Unpublished;
 use holdfast_runtime::routing::{Queues, Routed};
 use holdfast_runtime::telemetry::chain;
 use holdfast_store::{
-    Image, OrderChange, OutboxEntry, Store, StoreError, is_pulse, keys, partition_of, product_of_image, pulse_of_image,
+    Image, OrderChange, OutboxEntry, Store, StoreError, is_pulse, keys, partition_of, pulse_of_image,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+pub use told::Told;
+use told::product_of;
 
 /// How many events are kept at the same time when the queue takes none.
 const KEPT_AT_ONCE: usize = 16;
@@ -32,8 +34,8 @@ pub const HEARTBEAT: &str = "relay";
 pub struct Relay {
     /// Where events that were not taken are kept.
     pub store: Store,
-    /// What is told of products that changed.
-    pub products: Cache<ProductKey>,
+    /// The shared cache, which is told of products that changed.
+    pub told: Told,
     /// Where events go.
     pub queues: Queues,
     /// Tells how long timers are still to run.
@@ -49,7 +51,7 @@ impl Relay {
     /// follow again (AWS Lambda, "Reporting batch item failures" for streams: the lowest sequence number counts).
     pub async fn handle(&self, mut batch: Event) -> DynamoDbEventResponse {
         let (mut messages, mut record_of_message) = (Vec::new(), Vec::new());
-        let (mut unreadable, mut pulse, mut products) = (Vec::new(), None, Vec::new());
+        let (mut unreadable, mut pulse, mut products) = (Vec::new(), None, HashMap::new());
         for (index, record) in batch.records.iter_mut().enumerate() {
             // An image is read once, and not copied: it is what a record weighs.
             let image = std::mem::take(&mut record.change.new_image);
@@ -58,7 +60,8 @@ impl Relay {
                 continue;
             }
             if let Some(key) = product_of(&record.change.keys) {
-                products.push((key, image));
+                // The last of a batch is the newest.
+                products.insert(key, image);
                 continue;
             }
             if record.event_name == "REMOVE" {
@@ -85,9 +88,7 @@ impl Relay {
         let unpublished: Vec<_> = unpublished.buffer_unordered(KEPT_AT_ONCE).collect().await;
         failed.extend(unpublished.into_iter().filter(|(_, kept)| !kept).map(|(index, _)| record_of_message[index]));
         // After the events: the cache is the less urgent, and may be slow.
-        for (key, image) in products {
-            self.tell_cache(key, image).await;
-        }
+        self.told.tell(products).await;
         tracing::info!(records = batch.records.len(), messages = messages.len(), failed = failed.len(), "relayed");
         if let Some(at) = pulse.filter(|_| failed.is_empty()) {
             self.sign_of_life(at).await;
@@ -144,22 +145,6 @@ impl Relay {
         kept.is_ok()
     }
 
-    /// Tells the shared cache what a product is now. Nothing is done about a failure: what is there ends by itself, and the
-    /// cache counts it.
-    async fn tell_cache(&self, key: ProductKey, image: Image) {
-        let missed = match product_of_image(image) {
-            Ok((_, product)) => {
-                let version = product.version;
-                self.products.put(&key, Some(product), version).await
-            }
-            // It is gone, or a later release wrote it: whoever asks reads it.
-            Err(_) => self.products.remove(&key).await,
-        };
-        if missed {
-            tracing::warn!(tenant = key.tenant.as_str(), product_id = key.product.as_str(), "cache_not_told");
-        }
-    }
-
     /// Notes that everything up to a pulse is published or kept. Nothing is lost if this fails: the next pulse is a minute
     /// away.
     async fn sign_of_life(&self, at: Timestamp) {
@@ -193,12 +178,6 @@ impl Relay {
         }
         kept.is_ok()
     }
-}
-
-/// Which product the keys of a stream record are of, if they are of one.
-fn product_of(keys: &Image) -> Option<ProductKey> {
-    let (tenant, product) = keys::parse_product_pk(&partition_of(keys)?)?;
-    Some(ProductKey { tenant, product })
 }
 
 fn failure(sequence_number: String) -> DynamoDbBatchItemFailure {

@@ -59,7 +59,8 @@ pub struct Cache<K: Key> {
 impl<K: Key> Cache<K> {
     /// An empty cache, before the shared one if there is one.
     pub fn new(limits: Limits, shared: Option<Arc<dyn Level2>>, sources: Sources) -> Self {
-        let local = moka::future::Cache::builder().max_capacity(limits.entries_max).build();
+        let weigh = |_: &K, entry: &Arc<Entry<K::Value>>| entry.value.as_deref().map_or(1, K::weight);
+        let local = moka::future::Cache::builder().max_capacity(limits.local_max).weigher(weigh).build();
         let (marks, counters) = (Marks::default(), Counters::default());
         Self { limits, local, shared, marks, counters, sources }
     }
@@ -120,7 +121,8 @@ impl<K: Key> Cache<K> {
         let mine = AtomicBool::new(false);
         let renewed = self.local.entry_by_ref(key).and_try_compute_if_nobody_else(|_| async {
             mine.store(true, Ordering::Relaxed);
-            self.obtained(key, version, Some(&old), &load).await.map(Op::Put)
+            // Nothing older than what this process knows: the shared cache may have missed a change, or lost one.
+            self.obtained(key, version.max(old.version), Some(&old), &load).await.map(Op::Put)
         });
         let entry = match renewed.await.map_err(Arc::new)? {
             CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) => entry.into_value(),
@@ -185,10 +187,11 @@ impl<K: Key> Cache<K> {
         let times = self.times(value.is_some(), self.now(), 0);
         let bytes = entry::written(value.as_ref(), version, times, &generations);
         let entry = self.adopted(value.map(Arc::new), version, times, (marks, epoch));
-        let newer = self.local.get(key).await.is_some_and(|known| known.version > version);
-        if !newer {
-            self.local.insert(key.clone(), entry).await;
-        }
+        let put = self.local.entry_by_ref(key).and_compute_with(|known| {
+            let is_newer = known.is_some_and(|known| known.value().version > version);
+            std::future::ready(if is_newer { Op::Nop } else { Op::Put(entry) })
+        });
+        put.await;
         let Some(shared) = &self.shared else { return false };
         let kept = shared.keep(Kept { name, version, bytes, keep_for: self.kept_for() }).await;
         self.missed(kept.is_err())

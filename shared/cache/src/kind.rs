@@ -25,6 +25,11 @@ pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What a value counts among those that a process keeps: 1 to count values, or about its bytes.
+    fn weight(_value: &Self::Value) -> u32 {
+        1
+    }
+
     /// The number of a value's write, for values that have one: an older one never replaces a newer one.
     fn version(_value: &Self::Value) -> u64 {
         0
@@ -34,8 +39,8 @@ pub trait Key: Hash + Eq + Clone + Send + Sync + 'static {
 /// How long values of a kind are kept, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// How many the process keeps; 0 to keep none.
-    pub entries_max: u64,
+    /// How much the process keeps, in what [`Key::weight`] counts; 0 to keep none.
+    pub local_max: u64,
     /// How long a value is fresh in the process.
     pub local: Duration,
     /// How long it is fresh in the shared cache, and nowhere longer.

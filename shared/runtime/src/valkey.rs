@@ -8,7 +8,10 @@ use crate::outside::{BreakerSettings, BreakerState, CallError, Dependency, Setti
 use async_trait::async_trait;
 use holdfast_cache::{Kept, Level2, NoAnswer, VERSION_DIGITS};
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisError, cmd};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisError,
+    ServerErrorKind, cmd,
+};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,29 +36,33 @@ return 0";
 
 /// A server of the cache.
 pub struct Valkey {
+    /// Before every name: several installations may share a server.
+    prefix: String,
     client: Client,
     connection: Mutex<Option<MultiplexedConnection>>,
     dependency: Dependency,
 }
 
 impl Valkey {
-    /// The server at a URL (`redis://host:port`). It is connected to when it is first needed.
+    /// The server at a URL (`redis://host:port`), not one of a cluster, for an installation of this name. It is connected to
+    /// when it is first needed.
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn new(url: &str) -> Result<Self, RedisError> {
-        Self::with_settings(url, Self::settings())
+    pub fn new(url: &str, installation: &str) -> Result<Self, RedisError> {
+        Self::with_settings(url, installation, Self::settings())
     }
 
     /// The same, called by other settings.
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn with_settings(url: &str, settings: Settings) -> Result<Self, RedisError> {
+    pub fn with_settings(url: &str, installation: &str, settings: Settings) -> Result<Self, RedisError> {
         let info = url.into_connection_info()?;
         let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(info.set_redis_settings(redis))?;
-        Ok(Self { client, connection: Mutex::default(), dependency: Dependency::new("valkey", settings) })
+        let (prefix, dependency) = (format!("{installation}/"), Dependency::new("valkey", settings));
+        Ok(Self { prefix, client, connection: Mutex::default(), dependency })
     }
 
     /// How it is called.
@@ -83,18 +90,26 @@ impl Valkey {
         let attempt = || async {
             let mut connection = self.connected().await.map_err(|error| Unsettled::failed(error.to_string()))?;
             let answer = command.query_async(&mut connection).await;
-            // An answer that says no is an answer; it is ours to mend, and nothing that a breaker could.
-            answer.map_err(|error: RedisError| match error.is_io_error() || error.is_unrecoverable_error() {
-                true => Unsettled::failed(error.to_string()),
-                false => Unsettled::later(error.to_string()),
+            answer.map_err(|error: RedisError| {
+                // A replica that was a primary says so on the connection that it had as one.
+                let is_lost = error.is_io_error() || error.is_unrecoverable_error();
+                if is_lost || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
+                    *self.slot() = None;
+                }
+                // One that answers with errors, such as that it is full, is of as little use as one that is down.
+                Unsettled::failed(error.to_string())
             })
         };
         self.dependency.call(attempt).await.map_err(|error: CallError| {
-            if !error.was_not_made() {
+            if matches!(error, CallError::TimedOut { .. }) {
                 *self.slot() = None;
             }
             NoAnswer(error.to_string())
         })
+    }
+
+    fn named(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     async fn connected(&self) -> Result<MultiplexedConnection, RedisError> {
@@ -117,33 +132,34 @@ impl Valkey {
 #[async_trait]
 impl Level2 for Valkey {
     async fn fetch(&self, names: &[String]) -> Result<Vec<Option<Vec<u8>>>, NoAnswer> {
+        let names: Vec<_> = names.iter().map(|name| self.named(name)).collect();
         self.call(cmd("MGET").arg(names)).await
     }
 
     async fn keep(&self, kept: Kept) -> Result<bool, NoAnswer> {
         let keep_ms = u64::try_from(kept.keep_for.as_millis()).unwrap_or(u64::MAX);
         let mut command = cmd("EVAL");
-        command.arg(KEEP).arg(1).arg(kept.name).arg(kept.bytes).arg(keep_ms).arg(VERSION_DIGITS);
+        command.arg(KEEP).arg(1).arg(self.named(&kept.name)).arg(kept.bytes).arg(keep_ms).arg(VERSION_DIGITS);
         self.call(&command).await
     }
 
     async fn forget(&self, name: &str) -> Result<(), NoAnswer> {
-        self.call(cmd("DEL").arg(name)).await
+        self.call(cmd("DEL").arg(self.named(name))).await
     }
 
     async fn lease(&self, name: &str, holder: u64, lasts: Duration) -> Result<bool, NoAnswer> {
         let lasts_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
         let taken: Option<String> =
-            self.call(cmd("SET").arg(name).arg(holder).arg("NX").arg("PX").arg(lasts_ms)).await?;
+            self.call(cmd("SET").arg(self.named(name)).arg(holder).arg("NX").arg("PX").arg(lasts_ms)).await?;
         Ok(taken.is_some())
     }
 
     async fn release(&self, name: &str, holder: u64) -> Result<(), NoAnswer> {
-        self.call(cmd("EVAL").arg(RELEASE).arg(1).arg(name).arg(holder)).await
+        self.call(cmd("EVAL").arg(RELEASE).arg(1).arg(self.named(name)).arg(holder)).await
     }
 
     async fn raise(&self, name: &str) -> Result<u64, NoAnswer> {
-        self.call(cmd("INCR").arg(name)).await
+        self.call(cmd("INCR").arg(self.named(name))).await
     }
 }
 

@@ -35,7 +35,7 @@ impl Key for Name {
 
 fn cache(shared: Arc<dyn Level2>, local: Duration) -> Cache<Name> {
     let seconds = Duration::from_secs;
-    let limits = Limits { entries_max: 100, local, shared: seconds(60), stale: seconds(5), absent: seconds(5) };
+    let limits = Limits { local_max: 100, local, shared: seconds(60), stale: seconds(5), absent: seconds(5) };
     Cache::new(limits, Some(shared), Sources::system())
 }
 
@@ -56,7 +56,7 @@ async fn word_of(valkey: &Valkey, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn cache_4_the_server_keeps_the_newest_version() {
-    let valkey = Valkey::new(&stack().redis_url).unwrap();
+    let valkey = Valkey::new(&stack().redis_url, "tests").unwrap();
     let (name, minute) = (unique(), Duration::from_secs(60));
     assert_eq!(word_of(&valkey, &name).await, None);
     for (version, word, expected) in [(9, "nine", true), (10, "ten", true), (9, "again", false), (10, "other", true)] {
@@ -72,7 +72,7 @@ async fn cache_4_the_server_keeps_the_newest_version() {
 
 #[tokio::test]
 async fn cache_3_a_lease_has_one_holder_until_it_is_given_back_or_over() {
-    let valkey = Valkey::new(&stack().redis_url).unwrap();
+    let valkey = Valkey::new(&stack().redis_url, "tests").unwrap();
     let (name, lasts) = (unique(), Duration::from_millis(300));
     assert!(valkey.lease(&name, 1, lasts).await.unwrap());
     assert!(!valkey.lease(&name, 2, lasts).await.unwrap());
@@ -89,7 +89,7 @@ async fn cache_3_a_lease_has_one_holder_until_it_is_given_back_or_over() {
 #[tokio::test]
 async fn cache_1_two_environments_share_what_one_loaded_and_removed() {
     let environment = || {
-        let valkey = Arc::new(Valkey::new(&stack().redis_url).unwrap());
+        let valkey = Arc::new(Valkey::new(&stack().redis_url, "tests").unwrap());
         // No memory of its own outlives the next look.
         cache(valkey, Duration::ZERO)
     };
@@ -111,7 +111,7 @@ async fn cache_5_a_server_that_dies_and_comes_back_fails_no_request() {
     let logs = std::env::temp_dir().join(unique());
     let server = Server::start(&venv, &logs).await.unwrap();
     let port = server.port();
-    let valkey = Arc::new(Valkey::new(&server.url()).unwrap());
+    let valkey = Arc::new(Valkey::new(&server.url(), "tests").unwrap());
     let cache = Arc::new(cache(Arc::clone(&valkey) as Arc<dyn Level2>, Duration::from_millis(5)));
     let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let askers: Vec<_> = (0..8)
@@ -162,7 +162,7 @@ async fn cache_5_a_server_that_hangs_costs_little() {
             held.push(stream);
         }
     });
-    let valkey = Arc::new(Valkey::new(&format!("redis://{address}")).unwrap());
+    let valkey = Arc::new(Valkey::new(&format!("redis://{address}"), "tests").unwrap());
     let cache = cache(Arc::clone(&valkey) as Arc<dyn Level2>, Duration::ZERO);
     let began = Instant::now();
     for number in 0..50 {

@@ -148,6 +148,6 @@ async fn cache_3_values_are_loaded_early_by_chance() {
         assert_eq!(cache.is_due(59_000, 60_000, load_ms), expected, "{random} {load_ms}");
         assert!(cache.is_due(60_000, 60_000, load_ms), "its time is over");
     }
-    let limits = Limits { entries_max: 1, ..super::scene::limits() };
+    let limits = Limits { local_max: 1, ..super::scene::limits() };
     assert!(format!("{:?}", Cache::<super::Place>::new(limits, None, Sources::system())).contains("thing"));
 }

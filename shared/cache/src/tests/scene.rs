@@ -50,7 +50,7 @@ pub fn place(name: &str) -> Place {
 /// Fresh for a minute in a process and ten together, then two more in need; absence holds for half a minute.
 pub fn limits() -> Limits {
     let seconds = Duration::from_secs;
-    Limits { entries_max: 100, local: seconds(60), shared: seconds(600), stale: seconds(120), absent: seconds(30) }
+    Limits { local_max: 100, local: seconds(60), shared: seconds(600), stale: seconds(120), absent: seconds(30) }
 }
 
 /// Where values come from.
@@ -202,9 +202,9 @@ impl Scene {
     pub fn process(&self) -> Arc<Cache<Place>> {
         let now = Arc::clone(&self.now);
         let sources = Sources { now: Arc::new(move || now.load(Ordering::SeqCst)), random: Arc::new(|| 0.5) };
-        let entries_max = if self.levels == Levels::Shared { 0 } else { 100 };
+        let local_max = if self.levels == Levels::Shared { 0 } else { 100 };
         let shared = (self.levels != Levels::Local).then(|| Arc::clone(&self.memory) as Arc<dyn Level2>);
-        Arc::new(Cache::new(Limits { entries_max, ..limits() }, shared, sources))
+        Arc::new(Cache::new(Limits { local_max, ..limits() }, shared, sources))
     }
 
     pub fn pass(&self, seconds: i64) {
